@@ -1,0 +1,217 @@
+"""The state of one partition of the ``signals`` log: messages in, transitions of alerts out; never a clock.
+
+In a replay (``clock: event``) signals wait until the watermark has passed them and are then taken in the order of
+event time, so that the way in which producers interleave changes nothing. Live, a signal counts at once.
+"""
+
+from bisect import insort
+
+import msgspec
+
+from gridbeacon.config import Config
+from gridbeacon.errors import Fatal
+from gridbeacon.lifecycle import Event, advance
+from gridbeacon.model import Alert, AlertEvent, Evidence, Notice, Signal, SignalBatch, Transition
+from gridbeacon.notices import hold_back
+from gridbeacon.places import partition_of
+from gridbeacon.reasons import ConditionState, HoldReason, Level
+from gridbeacon.situation import RULES, assess
+from gridbeacon.watermark import Watermark
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One piece of evidence; ``until_ms`` is when it lapses by itself (a report), None when a signal ends it."""
+
+    evidence: Evidence
+    until_ms: int | None = None
+
+
+class OpenAlert(msgspec.Struct):
+    """An alert that has not cleared: how many notices went out, and when it clears unless something comes back."""
+
+    alert: Alert
+    notices: int = 0
+    clear_at_ms: int | None = None
+
+
+class CellState(msgspec.Struct):
+    """All that is known of one cell."""
+
+    findings: dict[str, Finding] = msgspec.field(default_factory=dict)
+    waiting: list[Signal] = msgspec.field(default_factory=list)
+    alerts: dict[str, OpenAlert] = msgspec.field(default_factory=dict)
+
+    def next_ms(self) -> int | None:
+        """Return when something happens here without a further message, or None."""
+        times = [f.until_ms for f in self.findings.values() if f.until_ms is not None]
+        times += [a.clear_at_ms for a in self.alerts.values() if a.clear_at_ms is not None]
+        times += [s.time_ms for s in self.waiting[:1]]
+        return min(times, default=None)
+
+
+class Heard(msgspec.Struct):
+    """Where the log stands: the highest offset taken of each producer, what was sent where, and the time."""
+
+    taken: dict[int, int] = msgspec.field(default_factory=dict)
+    sent: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
+    clock: Watermark = msgspec.field(default_factory=Watermark)
+
+
+class Assessor:
+    """A pure function of one ordered ``signals`` partition, in the form of an object with its state."""
+
+    def __init__(self, config: Config, partition: int) -> None:
+        self.config = config
+        self.partition = partition
+        self.repeats = 0
+        self._heard = Heard()
+        self._cells: dict[str, CellState] = {}
+        self._awake: set[str] = set()
+        self._changed: set[str] = set()
+
+    def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
+        """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
+
+        A message already taken is a repeat; one whose predecessor has not been taken is ignored, for its producer
+        ended before that one was written and will send both again.
+        """
+        taken = self._heard.taken.get(batch.partition, -1)
+        if batch.offset <= taken or batch.previous > taken:
+            self.repeats += 1
+            return []
+        self._heard.taken[batch.partition] = batch.offset
+        if batch.tick is not None:
+            self._heard.clock.hear(batch.tick)
+        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        replayed = self.config.clock == "event"
+        now = self._heard.clock.time_ms
+        touched = dict.fromkeys(signal.cell for signal in batch.signals)
+        for signal in batch.signals:
+            cell = self._cells.setdefault(signal.cell, CellState())
+            if replayed:
+                insort(cell.waiting, signal, key=lambda s: s.time_ms)
+            else:
+                self._take(cell, signal, signal.time_ms if now is None else now)
+        for name in touched:
+            self._changed.add(name)
+            self._awake.add(name)
+            if not replayed:
+                at_ms = now if now is not None else max(s.time_ms for s in batch.signals if s.cell == name)
+                steps += self._judge(name, self._cells[name], at_ms)
+        if now is not None:
+            for name in sorted(self._awake):
+                steps += self._pass_time(name, now)
+        return self._number(steps, offset)
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return (key, value) of all state that changed since the last call; the value None removes the key."""
+        records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
+        for name in self._changed:
+            cell = self._cells.get(name)
+            records.append((b"cell:" + name.encode(), None if cell is None else msgspec.json.encode(cell)))
+        self._changed.clear()
+        return records
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take back one record of ``changed``."""
+        if key == b"heard":
+            self._heard = msgspec.json.decode(value, type=Heard)
+            return
+        kind, _, name = key.decode().partition(":")
+        if kind != "cell":
+            raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
+        self._cells[name] = msgspec.json.decode(value, type=CellState)
+        self._awake.add(name)
+
+    @property
+    def open_alerts(self) -> list[Alert]:
+        """The alerts of this partition that have not cleared."""
+        return [held.alert for cell in self._cells.values() for held in cell.alerts.values()]
+
+    def _take(self, cell: CellState, signal: Signal, now_ms: int) -> None:
+        key = f"{signal.layer}|{signal.series}|{signal.reason}"
+        if signal.level is Level.NONE:
+            cell.findings.pop(key, None)
+            return
+        evidence = Evidence(
+            series=signal.series,
+            layer=signal.layer,
+            reason=signal.reason,
+            level=signal.level,
+            since_ms=signal.time_ms,
+            lineage=signal.lineage,
+            value=signal.value,
+            expected=signal.expected,
+            threshold=signal.threshold,
+            text=signal.text,
+        )
+        lapses = now_ms + int(self.config.situate.event_hold_secs * 1000) if signal.layer == "event" else None
+        cell.findings[key] = Finding(evidence, lapses)
+
+    def _pass_time(self, name: str, until_ms: int) -> list[tuple[Alert, AlertEvent, Notice | None]]:
+        """Let everything happen in one cell that is due up to and including ``until_ms``, in order of time."""
+        cell = self._cells[name]
+        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        while (due := cell.next_ms()) is not None and due <= until_ms:
+            self._changed.add(name)
+            while cell.waiting and cell.waiting[0].time_ms == due:
+                self._take(cell, cell.waiting.pop(0), due)
+            for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= due]:
+                del cell.findings[key]
+            steps += self._judge(name, cell, due)
+        if due is None:
+            self._awake.discard(name)
+            if not (cell.findings or cell.alerts):
+                del self._cells[name]
+        return steps
+
+    def _judge(self, name: str, cell: CellState, at_ms: int) -> list[tuple[Alert, AlertEvent, Notice | None]]:
+        """Assess the cell by each rule and advance its alerts."""
+        settings = self.config.situate
+        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        for rule in RULES:
+            situation = assess(name, rule, (f.evidence for f in cell.findings.values()))
+            held = cell.alerts.get(rule)
+            if situation is not None and held is not None:
+                held.clear_at_ms = None
+            if situation is None and held is not None:
+                if held.clear_at_ms is None:
+                    held.clear_at_ms = at_ms + int(settings.clear_after_secs * 1000)
+                # Only data can end a finding, so a condition that was unknown is known again: say so at once.
+                if at_ms < held.clear_at_ms and held.alert.condition_state is not ConditionState.UNKNOWN:
+                    continue
+            before = held.alert if held is not None else None
+            for alert, event in advance(
+                before, situation, at_ms, mode=settings.mode, area_digits=self.config.grid.area_digits
+            ):
+                held = cell.alerts.setdefault(rule, OpenAlert(alert))
+                held.alert = alert
+                steps.append(self._announce(held, event))
+                if event.event == Event.CLEARED:
+                    del cell.alerts[rule]
+        return steps
+
+    def _announce(self, held: OpenAlert, event: AlertEvent) -> tuple[Alert, AlertEvent, Notice | None]:
+        verdict = hold_back(held.alert, event, self.config.situate, notices=held.notices)
+        if isinstance(verdict, HoldReason):
+            return held.alert, msgspec.structs.replace(event, held=verdict), None
+        held.notices += 1
+        return held.alert, msgspec.structs.replace(event, notice_id=verdict.notice_id), verdict
+
+    def _number(self, steps: list[tuple[Alert, AlertEvent, Notice | None]], offset: int) -> list[Transition]:
+        transitions: list[Transition] = []
+        for index, (alert, event, notice) in enumerate(steps):
+            target = partition_of(alert.alert_id, self.config.topics.alerts_partitions)
+            transitions.append(
+                Transition(
+                    partition=self.partition,
+                    offset=offset,
+                    index=index,
+                    previous=self._heard.sent.get(target, (-1, -1)),
+                    alert=alert,
+                    event=event,
+                    notice=notice,
+                )
+            )
+            self._heard.sent[target] = (offset, index)
+        return transitions

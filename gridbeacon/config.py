@@ -1,0 +1,236 @@
+"""The configuration's shape: one frozen struct per section, every key with its default, unit and range.
+
+``config_file.load`` reads it from YAML; unknown keys are errors. Values here are plain data: no clients, no clock.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gridbeacon.reasons import Mode
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every section: frozen, keyword-only, unknown keys refused."""
+
+
+class Broker(Section):
+    """``bootstrap: embedded`` runs Apache Kafka as a child process; else ``host:port[,host:port]``."""
+
+    bootstrap: str = "embedded"
+    port: Port = 19092
+    """Port of the embedded broker on 127.0.0.1 (its controller takes the next one)."""
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    username: str = ""
+    password: str = ""
+    ca_file: str = ""
+    replication_factor: Count = 1
+    heap_mb: Annotated[int, Meta(ge=128)] = 320
+
+
+class ClickHouse(Section):
+    """``host: embedded`` runs chDB behind ClickHouse's native protocol as a child process; else a real server."""
+
+    host: str = "embedded"
+    port: Port = 19000
+    database: str = "gridbeacon"
+    username: str = "default"
+    password: str = ""
+    secure: bool = False
+    ca_file: str = ""
+
+
+class Registry(Section):
+    """Files of sensors and cells (CSV or GeoJSON), relative to the configuration file."""
+
+    sensors: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    unknown_sensors: Literal["reject", "register"] = "reject"
+    """``register`` takes an unknown sensor's attributes from its first record (which then must say ``grid_id``)."""
+    unknown_cells: Literal["reject", "accept"] = "accept"
+
+
+class Grid(Section):
+    """The coding of grid cells: prefixes of the code are its levels."""
+
+    pattern: str = r"\d{15}"
+    area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
+
+
+class Topics(Section):
+    """Names get ``prefix`` in front; partition counts are fixed for the life of a deployment."""
+
+    prefix: str = ""
+    source_partitions: Count = 4
+    observations_partitions: Count = 4
+    signals_partitions: Count = 2
+    alerts_partitions: Count = 2
+    retention_hours: Positive = 168.0
+
+
+class Ingest(Section):
+    """The edge: how much at a time, what is refused, when to stop."""
+
+    batch_records: Count = 4000
+    """Records a batch takes at most."""
+    linger_ms: Annotated[float, Meta(ge=0, le=1000)] = 20.0
+    """A small batch waits this long for company before the next poll."""
+    tick_secs: Positive = 1.0
+    """An idle partition still hears the time this often (``clock: arrival``)."""
+    max_record_bytes: Count = 1_000_000
+    max_depth: Annotated[int, Meta(ge=4, le=200)] = 32
+    max_objects: Count = 10_000
+    """Objects of one array record."""
+    max_age_secs: Positive = 86400.0
+    """Older observations are rejected as ``too_late`` (``clock: arrival``)."""
+    max_ahead_secs: Positive = 300.0
+    """Later ones as ``from_the_future``."""
+    fuse_share: Share = 0.9
+    """When more than this share of the last ``fuse_records`` records was rejected, ingest stops."""
+    fuse_records: Count = 5000
+    max_dead_letter_bytes: Count = 100_000
+    privacy_fields: tuple[str, ...] = ()
+    """Names (or parts of names) of fields that carry identity, added to the built-in list."""
+
+
+class Ladder(Section):
+    """People per m² at which blue, yellow, orange, red begin; ascending."""
+
+    blue: Positive
+    yellow: Positive
+    orange: Positive
+    red: Positive
+
+
+class Limits(Section):
+    """The safety floor. Sources of the defaults: Seoul's crowd CCTV (3 / 4 / 5), Fruin 1993 (5.55 people/m²:
+    dangerous forces), Still 2000 (flow peaks at 2 to 3 people/m²). To be signed off by the site's safety officer."""
+
+    moving: Ladder = Ladder(blue=2.0, yellow=3.0, orange=4.0, red=5.0)
+    stairs: Ladder = Ladder(blue=1.5, yellow=2.25, orange=3.0, red=3.75)
+    standing: Ladder = Ladder(blue=2.0, yellow=3.5, orange=4.7, red=5.5)
+    hysteresis_per_m2: Annotated[float, Meta(ge=0)] = 0.3
+    for_secs: Annotated[float, Meta(ge=0)] = 60.0
+    """A level must hold this long before it begins, and be below this long before it ends."""
+    capacity_shares: tuple[float, float, float] = (0.8, 0.9, 1.0)
+    """Shares of a place's capacity at which blue, yellow, orange begin."""
+    flow_level_per_m_min: tuple[float, float] = (66.0, 82.0)
+    """People per metre and minute at which yellow, orange begin on level ways."""
+    flow_stairs_per_m_min: tuple[float, float] = (49.0, 66.0)
+    inflow_minutes: Positive = 10.0
+    """Net inflow is projected this far ahead."""
+
+
+class Quality(Section):
+    """When data itself is the finding."""
+
+    quiet_intervals: Positive = 3.0
+    """A series is ``gone_quiet`` after this many of its intervals, at least ``quiet_min_secs``."""
+    quiet_min_secs: Positive = 60.0
+    stuck_repeats: Annotated[int, Meta(ge=2, le=60000)] = 30
+    """Equal non-zero values in a row; a run of zeros is stuck after ten times as many."""
+    jump_from_per_m2: Positive = 2.0
+    """A fall from at least this density to nothing within two intervals is impossible."""
+    min_coverage: Share = 0.5
+    min_confidence: Share = 0.5
+
+
+class Detect(Section):
+    """The learned layer."""
+
+    detector: str = "standard_absolute_deviation"
+    """A name of ``detectors.DETECTORS``."""
+    threshold: Positive = 8.0
+    """Score from which an observation is anomalous."""
+    band: Positive = 4.0
+    """Half the width of the expected band, in scores."""
+    min_history: Count = 300
+    """Observations before the learned layer judges; until then it says ``warming_up``."""
+    checkpoint_secs: Positive = 2.0
+    event_window_secs: Positive = 900.0
+    event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
+    urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
+    """A grid event of one of these ``service_code`` is a signal at once."""
+
+
+class Situate(Section):
+    """From signals to alerts."""
+
+    clear_after_secs: Annotated[float, Meta(ge=0)] = 120.0
+    """An alert clears when nothing stands behind it for this long."""
+    event_hold_secs: Positive = 1800.0
+    """A single urgent report stands behind an alert this long."""
+    min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
+    mode: Mode = Mode.LIVE
+    checkpoint_secs: Positive = 2.0
+
+
+class Webhook(Section):
+    """One endpoint. ``secret`` is ``whsec_`` + base64 of at least 24 bytes; several, newest first, while rotating."""
+
+    name: str
+    url: str
+    secrets: tuple[str, ...]
+    modes: tuple[Mode, ...] = (Mode.LIVE,)
+    """Anything but live leaves the house only when named here."""
+    min_level: Literal["blue", "yellow", "orange", "red"] = "blue"
+    allow_private: bool = False
+    """Permit loopback, private and link-local addresses."""
+    timeout_secs: Positive = 10.0
+
+
+class Notify(Section):
+    """Delivery of notices."""
+
+    webhooks: tuple[Webhook, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts that webhooks may name; empty = the hosts of the configured webhooks."""
+    retry_secs: tuple[float, ...] = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+    """Waits before each attempt; the last one repeats."""
+    give_up_after_secs: Positive = 86400.0
+    checkpoint_secs: Positive = 1.0
+
+
+class Store(Section):
+    """The ClickHouse writer's batches: whichever limit comes first."""
+
+    batch_rows: Count = 20_000
+    linger_secs: Positive = 0.5
+    """How long observations wait for company; alerts, transitions and deliveries wait a fifth of it."""
+
+
+class Observability(Section):
+    """Metrics and logs. Every role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number, when set."""
+
+    metrics_port: Port = 0
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+
+class Config(Section):
+    """``gridbeacon.yaml``. ``clock: arrival`` is live operation; ``event`` a replay, where time comes from tick
+    records in the data. ``timezone`` is the city's civil time zone (IANA name): profiles follow it."""
+
+    clock: Literal["arrival", "event"] = "arrival"
+    timezone: str = "UTC"
+    data_dir: str = "gridbeacon-data"
+    broker: Broker = Broker()
+    clickhouse: ClickHouse = ClickHouse()
+    registry: Registry = Registry()
+    grid: Grid = Grid()
+    topics: Topics = Topics()
+    ingest: Ingest = Ingest()
+    limits: Limits = Limits()
+    quality: Quality = Quality()
+    detect: Detect = Detect()
+    situate: Situate = Situate()
+    notify: Notify = Notify()
+    store: Store = Store()
+    observability: Observability = Observability()

@@ -1,0 +1,333 @@
+"""The values that travel the straight line. All frozen; times are integer milliseconds since 1970-01-01 UTC.
+
+``*_ms`` that say ``observed``, ``occurred``, ``reported`` are event time (when it happened in the world);
+``ingested_ms`` is arrival (when ingest read the record). The two never mix.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from gridbeacon.reasons import (
+    Certainty,
+    ConditionState,
+    HandlingState,
+    HoldReason,
+    Level,
+    Mode,
+    Reason,
+    Rejection,
+    Stage,
+    State,
+)
+from gridbeacon.vocabulary import Kind, Motion, Surface
+
+
+class Position(NamedTuple):
+    """Where a record stands in the logs: the identity of everything that is derived from it.
+
+    ``index`` counts what one record yielded: objects of an array and their metrics at the edge, rows of a frame later.
+    """
+
+    topic: str
+    partition: int
+    offset: int
+    index: int = 0
+
+
+class Sensor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One registered source: a camera zone, a counting loop, a lane.
+
+    ``grid_id`` is the code of its unit grid cell; ``area_m2`` (> 0) the watched area, ``width_m`` (> 0) of the passage,
+    ``capacity`` (> 0) people; ``interval_secs`` (> 0) between two observations.
+    """
+
+    sensor_id: str
+    kind: Kind
+    grid_id: str
+    lat: float | None = None
+    long: float | None = None
+    capacity: float | None = None
+    area_m2: float | None = None
+    width_m: float | None = None
+    surface: Surface = Surface.LEVEL
+    interval_secs: float = 60.0
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One unit of the urban grid. ``polygon`` is a ring of (long, lat); ``neighbours`` are codes of adjoining cells."""
+
+    grid_id: str
+    name: str = ""
+    parent: str = ""
+    population: float | None = None
+    neighbours: tuple[str, ...] = ()
+    polygon: tuple[tuple[float, float], ...] = ()
+
+
+class Observation(msgspec.Struct, frozen=True, kw_only=True):
+    """One measured value of one series at one instant of event time.
+
+    ``metric`` is a number of ``vocabulary.METRICS``; ``value`` is finite and in the metric's range; ``coverage`` and
+    ``count_confidence`` are shares 0..1, NaN when the record does not say.
+    """
+
+    source: str
+    metric: int
+    observed_ms: int
+    value: float
+    position: Position
+    surface: Surface
+    motion: Motion
+    coverage: float = float("nan")
+    count_confidence: float = float("nan")
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of one observation, and why.
+
+    ``level`` is the limit level in force after it; ``expected``, ``lower``, ``upper`` are in the metric's unit and
+    None while the learned layer is warming up; ``score`` >= 0 or None when that layer had nothing to say;
+    ``direction`` is -1, 0 or +1; ``confidence`` 0..1; ``history`` counts the observations behind the judgement.
+    """
+
+    series: str
+    cell: str
+    observed_ms: int
+    value: float
+    state: State
+    reason: Reason
+    level: Level
+    expected: float | None
+    lower: float | None
+    upper: float | None
+    score: float | None
+    direction: int
+    confidence: float
+    history: int
+    lineage: Position
+
+
+class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names)."""
+
+    service_request_id: str
+    service_code: str
+    grid_id: str
+    occurred_ms: int
+    reported_ms: int
+    position: Position
+    service_name: str = ""
+    description: str = ""
+    category_major: str = ""
+    category_minor: str = ""
+    reporter_role: str = ""
+    verification: str = "unverified"
+    urgency: str = ""
+    status: str = ""
+    agency_responsible: str = ""
+    address_string: str = ""
+    lat: float | None = None
+    long: float | None = None
+    updated_ms: int | None = None
+    expected_ms: int | None = None
+
+
+class Tick(NamedTuple):
+    """Time as a record: ``producer`` says that everything up to ``time_ms`` has been written.
+
+    ``of`` is the number of producers whose ticks together make the watermark (``clock: event``); 0 means that any one
+    tick is the time (``clock: arrival``, the latest counts).
+    """
+
+    producer: str
+    time_ms: int
+    of: int = 0
+
+
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A record, or one object of it (``index``), that goes to the dead letters. ``detail`` never holds a value that
+    the reason ``privacy`` is about, only the field's name."""
+
+    reason: Rejection
+    detail: str
+    stage: Stage = Stage.DECODE
+    index: int = 0
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written to ``dead.letters``: ``body`` holds the original bytes (base64 in JSON), empty when the reason
+    is ``privacy`` or the record is larger than ``limits.max_dead_letter_bytes`` (then ``body_bytes`` still says how
+    large it was)."""
+
+    reason: Rejection
+    stage: Stage
+    detail: str
+    topic: str
+    partition: int
+    offset: int
+    index: int
+    rejected_ms: int
+    body: bytes
+    body_bytes: int
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A finding of ``observe`` that is not normal, when it begins, changes its level or ends.
+
+    ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
+    ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None).
+    ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
+    """
+
+    cell: str
+    layer: str
+    series: str
+    reason: Reason
+    level: Level
+    time_ms: int
+    lineage: Position
+    kind: Kind
+    index: int = 0
+    value: float | None = None
+    expected: float | None = None
+    threshold: float | None = None
+    text: str = ""
+
+
+class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
+
+    Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
+    batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
+    gap; ``tick`` passes time on.
+    """
+
+    partition: int
+    offset: int
+    previous: int
+    signals: tuple[Signal, ...]
+    tick: Tick | None = None
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One finding that stands behind an alert right now."""
+
+    series: str
+    layer: str
+    reason: Reason
+    level: Level
+    since_ms: int
+    lineage: Position
+    value: float | None = None
+    expected: float | None = None
+    threshold: float | None = None
+    text: str = ""
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the case in one cell, by one rule: the findings that stand together and what they amount to.
+
+    ``data_lost`` says that every source behind it has gone quiet: the condition is unknown, not over.
+    """
+
+    cell: str
+    rule: str
+    level: Level
+    reason: Reason
+    certainty: Certainty
+    data_lost: bool
+    headline: str
+    evidence: tuple[Evidence, ...]
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One situation that people are told about, on two axes: ``condition_state`` (the engine's) and
+    ``handling_state`` (people's). ``version`` counts its transitions from 1."""
+
+    alert_id: str
+    fingerprint: str
+    rule: str
+    cell: str
+    area: str
+    version: int
+    level: Level
+    highest_level: Level
+    condition_state: ConditionState
+    handling_state: HandlingState
+    certainty: Certainty
+    mode: Mode
+    opened_ms: int
+    changed_ms: int
+    cleared_ms: int | None
+    headline: str
+    evidence: tuple[Evidence, ...]
+
+
+class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One transition of an alert, as it was decided: append-only audit."""
+
+    alert_id: str
+    version: int
+    event: str
+    reason: Reason
+    at_ms: int
+    actor: str
+    level_from: Level
+    level_to: Level
+    condition_from: ConditionState | None
+    condition_to: ConditionState
+    handling_from: HandlingState | None
+    handling_to: HandlingState
+    note: str = ""
+    notice_id: str = ""
+    held: HoldReason | None = None
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """What dispatchers are told: ``notice_id`` is the ``webhook-id``, equal on every repeat; ``body`` the exact JSON
+    that is signed and sent."""
+
+    notice_id: str
+    alert_id: str
+    sequence: int
+    type: str
+    level: Level
+    at_ms: int
+    body: str
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``alerts`` log (the outbox): the alert after the transition, the event, and its notice.
+
+    ``partition``, ``offset``, ``index`` are the position on ``signals`` that it was decided at; ``previous`` is
+    (offset, index) of the transition that this producer sent to the same partition before, (-1, -1) for none.
+    """
+
+    partition: int
+    offset: int
+    index: int
+    previous: tuple[int, int]
+    alert: Alert
+    event: AlertEvent
+    notice: Notice | None = None
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none."""
+
+    notice_id: str
+    alert_id: str
+    sequence: int
+    endpoint: str
+    attempt: int
+    attempted_ms: int
+    duration_ms: float
+    status: int
+    outcome: str
+    detail: str = ""
+
+
+def to_json(value: Any) -> bytes:
+    """Return a value of this module as one line of JSON (no floats that JSON can't hold)."""
+    return msgspec.json.encode(value)

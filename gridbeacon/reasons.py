@@ -1,0 +1,168 @@
+"""Every decision's reason, once. The same word is the metric label, the ClickHouse column and the webhook field.
+
+The order of ``Reason`` is part of the frame format (a reason travels as its number): append, never reorder.
+"""
+
+from enum import IntEnum, StrEnum
+
+
+class Rejection(StrEnum):
+    """Why a record, or one object of a record, became a dead letter instead of an observation or event."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    NOT_FINITE = "not_finite"
+    OUT_OF_RANGE = "out_of_range"
+    UNKNOWN_SOURCE = "unknown_source"
+    UNKNOWN_GRID = "unknown_grid"
+    PRIVACY = "privacy"
+    TOO_LATE = "too_late"
+    FROM_THE_FUTURE = "from_the_future"
+    TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
+    WRONG_TOPIC = "wrong_topic"
+    EMPTY = "empty"
+
+
+class Stage(StrEnum):
+    """Where on the straight line a record was rejected."""
+
+    DECODE = "decode"
+    STORE = "store"
+
+
+class Reason(StrEnum):
+    """Why a verdict says what it says, and why a signal or a transition exists."""
+
+    WITHIN_BAND = "within_band"
+    WARMING_UP = "warming_up"
+    # the observation itself
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    # layer 1, absolute limits
+    DENSITY = "density"
+    CAPACITY = "capacity"
+    FLOW = "flow"
+    DENSITY_UP_FLOW_DOWN = "density_up_flow_down"
+    INFLOW_PROJECTION = "inflow_projection"
+    # layer 2, learned
+    ABOVE_EXPECTED = "above_expected"
+    BELOW_EXPECTED = "below_expected"
+    # layer 3, data quality
+    GONE_QUIET = "gone_quiet"
+    STUCK = "stuck"
+    IMPOSSIBLE_JUMP = "impossible_jump"
+    LOW_COVERAGE = "low_coverage"
+    LOW_CONFIDENCE = "low_confidence"
+    # grid events
+    URGENT_REPORT = "urgent_report"
+    REPORT_COUNT = "report_count"
+    # ends and life cycle
+    BACK_TO_NORMAL = "back_to_normal"
+    LEVEL_LOWERED = "level_lowered"
+    DATA_LOST = "data_lost"
+    DATA_BACK = "data_back"
+
+
+REASONS: tuple[Reason, ...] = tuple(Reason)
+REASON_NUMBER: dict[Reason, int] = {reason: number for number, reason in enumerate(REASONS)}
+
+
+class State(IntEnum):
+    """The three values of a verdict; ``warming_up`` means "can't tell yet", never "normal"."""
+
+    WARMING_UP = 0
+    NORMAL = 1
+    ANOMALOUS = 2
+
+    @property
+    def word(self) -> str:
+        """The state as it is written in tables and notices, for example ``'warming_up'``."""
+        return self.name.lower()
+
+
+class Level(IntEnum):
+    """Four-colour warning scale; ``NONE`` (0) is "no warning"."""
+
+    NONE = 0
+    BLUE = 1
+    YELLOW = 2
+    ORANGE = 3
+    RED = 4
+
+    @property
+    def word(self) -> str:
+        """The level as it is written in tables and notices, for example ``'orange'``."""
+        return self.name.lower()
+
+
+#: CAP 1.2 severity of each level (the one place where the scales meet).
+CAP_SEVERITY: dict[Level, str] = {
+    Level.NONE: "Unknown",
+    Level.BLUE: "Minor",
+    Level.YELLOW: "Moderate",
+    Level.ORANGE: "Severe",
+    Level.RED: "Extreme",
+}
+
+
+class ConditionState(StrEnum):
+    """What the engine knows of the condition; people never set it."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    CLEARED = "cleared"
+    UNKNOWN = "unknown"
+
+
+class HandlingState(StrEnum):
+    """What people have done about it: the closed loop of digital grid management."""
+
+    NEW = "new"
+    ACKNOWLEDGED = "acknowledged"
+    CASE_FILED = "case_filed"
+    DISPATCHED = "dispatched"
+    IN_PROGRESS = "in_progress"
+    RESOLVED = "resolved"
+    VERIFIED = "verified"
+    CLOSED = "closed"
+    REVIEWED = "reviewed"
+
+
+class Certainty(StrEnum):
+    """CAP 1.2 certainty of an alert."""
+
+    OBSERVED = "Observed"
+    LIKELY = "Likely"
+    POSSIBLE = "Possible"
+    UNKNOWN = "Unknown"
+
+
+class Mode(StrEnum):
+    """Whether an alert is about the world, or about a replay, an exercise or a test."""
+
+    LIVE = "live"
+    REPLAY = "replay"
+    EXERCISE = "exercise"
+    TEST = "test"
+
+
+class HoldReason(StrEnum):
+    """Why a transition became no notice."""
+
+    BELOW_MIN_LEVEL = "below_min_level"
+    NOT_FOR_DISPATCH = "not_for_dispatch"
+    LEVEL_LOWERED = "level_lowered"
+    MODE = "mode"
+
+
+class DeliveryOutcome(StrEnum):
+    """How one attempt to deliver a notice to one endpoint ended."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    PERMANENT = "permanent"
+    DISABLED = "disabled"
+    EXPIRED = "expired"

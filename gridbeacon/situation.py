@@ -1,0 +1,66 @@
+"""Assess: the findings that stand in one cell -> the situations they amount to."""
+
+from collections.abc import Iterable
+
+from gridbeacon.model import Evidence, Situation
+from gridbeacon.reasons import Certainty, Level, Reason
+
+#: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
+SAFETY = "safety"
+DATA_HEALTH = "data_health"
+RULES = (SAFETY, DATA_HEALTH)
+
+
+def rule_of(evidence: Evidence) -> str:
+    """Return the rule that a finding counts for."""
+    return DATA_HEALTH if evidence.layer == "quality" else SAFETY
+
+
+def source_of(series: str) -> str:
+    """Return ``kind/source`` of a series name (metric names hold no slash, sources may).
+
+    >>> source_of("crowd/CAM-1/zone-2/people_count"), source_of("crowd/CAM-1/zone-2")
+    ('crowd/CAM-1/zone-2', 'crowd/CAM-1')
+    """
+    return series.rpartition("/")[0]
+
+
+def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | None:
+    """Return what the findings of one cell amount to by one rule, or None when none of them counts.
+
+    The level is that of the worst finding. Learned findings alone are blue from one source and yellow from two or
+    more, never higher: what is unusual is not yet dangerous. A crossed limit is Observed; two kinds of evidence, or a
+    report that people have verified (orange), are Likely; the rest is Possible.
+    """
+    everything = tuple(findings)
+    standing = sorted(
+        (e for e in everything if rule_of(e) == rule), key=lambda e: (-e.level, e.since_ms, e.series, e.reason)
+    )
+    if not standing:
+        return None
+    quiet = {e.series for e in everything if e.reason is Reason.GONE_QUIET}
+    top = standing[0]
+    layers = {e.layer for e in standing}
+    level = top.level
+    if rule == SAFETY and layers == {"learned"}:
+        sources = {source_of(e.series) for e in standing}
+        level = Level.YELLOW if len(sources) > 1 else Level.BLUE
+    sensed = [e for e in standing if e.layer in ("limit", "learned")]
+    return Situation(
+        cell=cell,
+        rule=rule,
+        level=level,
+        reason=top.reason,
+        certainty=_certainty(layers, top),
+        data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
+        headline=top.text + (f" (and {len(standing) - 1} more)" if len(standing) > 1 else ""),
+        evidence=tuple(standing),
+    )
+
+
+def _certainty(layers: set[str], top: Evidence) -> Certainty:
+    if layers & {"limit", "quality"}:
+        return Certainty.OBSERVED
+    if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
+        return Certainty.LIKELY
+    return Certainty.POSSIBLE

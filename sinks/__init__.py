@@ -1,0 +1,1 @@
+"""Shells towards the outside: ClickHouse, webhooks, and the embedded ClickHouse endpoint."""

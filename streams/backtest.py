@@ -1,0 +1,156 @@
+"""The same straight line without Kafka: over files, or over the logs that the broker holds.
+
+``backtest`` runs decode, observe, assess and advance in one process. ``from_topics`` folds observe over
+``observations`` and assess over ``signals`` as the broker holds them: what is stored must equal it, record by record.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from gridbeacon.config import Config
+from gridbeacon.frame import Frame, verdicts
+from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Tick, Transition, Verdict
+from gridbeacon.registry import Registry
+from streams import topics
+from streams.detect import DetectMachine
+from streams.frames import decode_frame
+from streams.intake import Intake
+from streams.kafka import client_settings
+from streams.situate import SituateMachine
+
+FRAME_RECORDS = 4000
+"""Records of a frame at most; ticks cut it earlier. Results do not depend on it."""
+
+Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice
+
+
+class Fold:
+    """Observe, assess and advance over frames, in one process, with one partition each."""
+
+    def __init__(self, config: Config) -> None:
+        one = msgspec.structs.replace(
+            config.topics, observations_partitions=1, signals_partitions=1, alerts_partitions=1, source_partitions=1
+        )
+        self.config = msgspec.structs.replace(config, topics=one, clock="event")
+        self._detect = DetectMachine(self.config, 0)
+        self._situate = SituateMachine(self.config, 0)
+        self._frames = self._batches = 0
+
+    def take(self, frame: Frame) -> Iterator[Finding]:
+        """Yield all that follows from one frame."""
+        observed = self._detect.observer.observe(frame, self._frames)
+        yield from verdicts(observed.judged)
+        yield from observed.events
+        for _, batch in self._detect.batches(observed, self._frames):
+            for transition in self._situate.assessor.assess(batch, self._batches):
+                yield from _parts(transition)
+            self._batches += 1
+        self._frames += 1
+
+
+def backtest(
+    config: Config, registry: Registry, records: Iterable[tuple[str, bytes] | Tick], now_ms: int
+) -> Iterator[Finding]:
+    """Yield all that the engine finds in a time line of (topic without prefix, record) and ticks.
+
+    ``now_ms`` is what "from the future" is measured against; nothing else depends on when this runs. Raises
+    ``ConfigError`` or ``Fatal`` as the live engine does.
+    """
+    fold = Fold(config)
+    intake = Intake(fold.config, registry)
+    offsets = dict.fromkeys(topics.SOURCES, 0)
+
+    def add(topic: str, raw: bytes) -> None:
+        intake.add(topic, 0, offsets[topic], raw, now_ms)
+        offsets[topic] += 1
+
+    def flush() -> Iterator[Finding]:
+        batch = intake.take(now_ms)
+        yield from batch.dead_letters
+        for frame in batch.frames.get(0, []):
+            yield from fold.take(frame)
+
+    for frame in intake.definitions(now_ms).values():
+        yield from fold.take(frame)
+    waiting = 0
+    for item in records:
+        if isinstance(item, Tick):
+            for topic in topics.SOURCES:
+                add(topic, tick_record(item))
+        else:
+            add(*item)
+        waiting += 1
+        if isinstance(item, Tick) or waiting >= FRAME_RECORDS:
+            yield from flush()
+            waiting = 0
+    yield from flush()
+
+
+def from_topics(config: Config) -> Iterator[Finding]:
+    """Yield what the logs in the broker amount to, each record once.
+
+    Reads ``observations`` and ``signals`` to their present ends; run it when the engine has caught up.
+    """
+    loop = asyncio.new_event_loop()
+    try:
+        for name, partitions, fold in (
+            (topics.OBSERVATIONS, config.topics.observations_partitions, _observe),
+            (topics.SIGNALS, config.topics.signals_partitions, _assess),
+        ):
+            for partition in range(partitions):
+                log = _read(config, config.topics.prefix + name, partition)
+                fold_one = fold(config, partition)
+                while (record := loop.run_until_complete(anext(log, None))) is not None:
+                    yield from fold_one(record.offset, record.value)
+    finally:
+        loop.close()
+
+
+def _observe(config: Config, partition: int) -> Any:
+    machine = DetectMachine(config, partition)
+
+    def take(offset: int, value: bytes) -> Iterator[Finding]:
+        observed = machine.observer.observe(decode_frame(value), offset)
+        yield from verdicts(observed.judged)
+        yield from observed.events
+
+    return take
+
+
+def _assess(config: Config, partition: int) -> Any:
+    machine = SituateMachine(config, partition)
+
+    def take(offset: int, value: bytes) -> Iterator[Finding]:
+        for transition in machine.transitions(offset, value):
+            yield from _parts(transition)
+
+    return take
+
+
+def _parts(transition: Transition) -> Iterator[Finding]:
+    yield transition.alert
+    yield transition.event
+    if transition.notice is not None:
+        yield transition.notice
+
+
+async def _read(config: Config, topic: str, partition: int) -> AsyncIterator[Any]:
+    tp = TopicPartition(topic, partition)
+    consumer = AIOKafkaConsumer(
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        max_partition_fetch_bytes=8 << 20,
+        **client_settings(config),
+    )
+    async with consumer:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        end = (await consumer.end_offsets([tp]))[tp]
+        while await consumer.position(tp) < end:
+            for record in (await consumer.getmany(timeout_ms=200)).get(tp, []):
+                yield record

@@ -1,0 +1,95 @@
+"""The role detect: frames in; scores and signals out. A shell around ``detectors.observer.Observer``."""
+
+import msgspec
+
+from detectors.observer import Observed, Observer
+from gridbeacon.config import Config
+from gridbeacon.model import Signal, SignalBatch
+from gridbeacon.places import area_of, partition_of
+from streams import telemetry, topics
+from streams.frames import decode_frame, encode_scored
+from streams.partition import Machine, Output
+from streams.role import Role
+
+SENT = b"sent"
+
+
+class DetectMachine(Machine):
+    """One partition of ``observations``: the observer, and which offset was last sent to each signals partition."""
+
+    def __init__(self, config: Config, partition: int) -> None:
+        self.observer = Observer(config, partition)
+        self._config = config
+        self._partition = partition
+        self._scores = config.topics.prefix + topics.SCORES
+        self._signals = config.topics.prefix + topics.SIGNALS
+        self._sent: dict[int, int] = {}
+
+    def apply(self, offset: int, value: bytes) -> list[Output]:
+        """Observe one frame; return its scores and, where there is something to say, signals and time."""
+        observed = self.observer.observe(decode_frame(value), offset)
+        outputs: list[Output] = []
+        if len(observed.judged.rows) or observed.events:
+            scored = encode_scored(self._partition, offset, observed.judged, observed.events)
+            outputs.append(Output(self._scores, self._partition, scored))
+        for number, batch in self.batches(observed, offset):
+            outputs.append(Output(self._signals, number, msgspec.json.encode(batch)))
+        _count(observed)
+        return outputs
+
+    def batches(self, observed: Observed, offset: int) -> list[tuple[int, SignalBatch]]:
+        """Return what goes to each partition of ``signals``: its areas' findings; the time goes to all."""
+        count = self._config.topics.signals_partitions
+        digits = self._config.grid.area_digits
+        split: dict[int, list[Signal]] = {}
+        for finding in observed.signals:
+            split.setdefault(partition_of(area_of(finding.cell, digits), count), []).append(finding)
+        batches: list[tuple[int, SignalBatch]] = []
+        for number in range(count) if observed.tick is not None else sorted(split):
+            batch = SignalBatch(
+                partition=self._partition,
+                offset=offset,
+                previous=self._sent.get(number, -1),
+                signals=tuple(split.get(number, ())),
+                tick=observed.tick,
+            )
+            batches.append((number, batch))
+            self._sent[number] = offset
+        return batches
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the observer's changes and what was sent where."""
+        return [*self.observer.changed(), (SENT, msgspec.json.encode(self._sent))]
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take back one record of ``changed``."""
+        if key == SENT:
+            self._sent = msgspec.json.decode(value, type=dict[int, int])
+        else:
+            self.observer.restore(key, value)
+
+
+def _count(observed: Observed) -> None:
+    telemetry.counter("repeats_total").labels(role="detect").inc(observed.repeats)
+    telemetry.counter("verdicts_total").inc(len(observed.judged.rows))
+    for finding in observed.signals:
+        telemetry.counter("signals_total").labels(layer=finding.layer).inc()
+
+
+def role(config: Config, instance: str | None = None) -> Role:
+    """Return the role, ready to run."""
+    return Role(
+        config,
+        name="detect",
+        source=config.topics.prefix + topics.OBSERVATIONS,
+        state=config.topics.prefix + topics.DETECT_STATE,
+        partitions=config.topics.observations_partitions,
+        checkpoint_secs=config.detect.checkpoint_secs,
+        machine=lambda number: DetectMachine(config, number),
+        instance=instance,
+    )
+
+
+def run(config: Config, instance: str | None = None) -> None:
+    """Run the role detect until told to stop."""
+    role(config, instance).run()

@@ -1,0 +1,71 @@
+"""The role situate: signals in, transitions of alerts with their notices out. A shell around ``Assessor``."""
+
+import msgspec
+
+from gridbeacon.assessor import Assessor
+from gridbeacon.config import Config
+from gridbeacon.model import SignalBatch, Transition
+from gridbeacon.places import partition_of
+from streams import telemetry, topics
+from streams.partition import Machine, Output
+from streams.role import Role
+
+_batch = msgspec.json.Decoder(SignalBatch)
+
+
+class SituateMachine(Machine):
+    """One partition of ``signals``."""
+
+    def __init__(self, config: Config, partition: int) -> None:
+        self.assessor = Assessor(config, partition)
+        self._alerts = config.topics.prefix + topics.ALERTS
+        self._count = config.topics.alerts_partitions
+
+    def apply(self, offset: int, value: bytes) -> list[Output]:
+        """Assess one message; return the transitions that follow."""
+        transitions = self.transitions(offset, value)
+        _tell(transitions)
+        return [
+            Output(self._alerts, partition_of(t.alert.alert_id, self._count), msgspec.json.encode(t))
+            for t in transitions
+        ]
+
+    def transitions(self, offset: int, value: bytes) -> list[Transition]:
+        """Assess one message; return the transitions that follow, as values."""
+        return self.assessor.assess(_batch.decode(value), offset)
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return the assessor's changes."""
+        return self.assessor.changed()
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take back one record of ``changed``."""
+        self.assessor.restore(key, value)
+
+
+def _tell(transitions: list[Transition]) -> None:
+    for transition in transitions:
+        telemetry.counter("alert_transitions_total").labels(event=transition.event.event).inc()
+        if transition.notice is not None:
+            telemetry.counter("notices_total").inc()
+        elif transition.event.held is not None:
+            telemetry.counter("held_total").labels(reason=transition.event.held).inc()
+
+
+def role(config: Config, instance: str | None = None) -> Role:
+    """Return the role, ready to run."""
+    return Role(
+        config,
+        name="situate",
+        source=config.topics.prefix + topics.SIGNALS,
+        state=config.topics.prefix + topics.SITUATE_STATE,
+        partitions=config.topics.signals_partitions,
+        checkpoint_secs=config.situate.checkpoint_secs,
+        machine=lambda number: SituateMachine(config, number),
+        instance=instance,
+    )
+
+
+def run(config: Config, instance: str | None = None) -> None:
+    """Run the role situate until told to stop."""
+    role(config, instance).run()

@@ -1,0 +1,150 @@
+"""``docs/webhooks.md`` says what is so: its code runs, its example is made by the code, its words are all there."""
+
+import asyncio
+import json
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from gridbeacon.config import Notify, Situate, Webhook
+from gridbeacon.lifecycle import advance
+from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
+from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, hold_back, standard_body
+from gridbeacon.reasons import Certainty, DeliveryOutcome, Level, Mode, Reason
+from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, RETRY_AFTER_MAX_SECS, Attempt, Result
+from sinks.signing import sign
+from sinks.webhook import DETAIL_MAX_CHARS, WebhookSender, check_webhooks
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def blocks(language: str) -> list[str]:
+    """Return the fenced blocks of one language, in order."""
+    fences = re.findall(r"^```(\w*)\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+    return [text for name, text in fences if name == language]
+
+
+def example() -> Notice:
+    """The notice whose body the document shows: a camera crosses yellow, then orange."""
+
+    def situation(level: Level, value: float, threshold: float, since_ms: int) -> Situation:
+        text = f"CAM-0012: {value} people/m², limit {threshold:g}"
+        return Situation(
+            cell="310101001002003",
+            rule="safety",
+            level=level,
+            reason=Reason.DENSITY,
+            certainty=Certainty.OBSERVED,
+            data_lost=False,
+            headline=text,
+            evidence=(
+                Evidence(
+                    series="crowd/CAM-0012/density_max_per_m2",
+                    layer="limit",
+                    reason=Reason.DENSITY,
+                    level=level,
+                    since_ms=since_ms,
+                    lineage=Position("crowd.metrics", 3, 41_877, 1),
+                    value=value,
+                    threshold=threshold,
+                    text=text,
+                ),
+            ),
+        )
+
+    opened_ms = 1_672_484_400_000
+    config = Situate()
+    notices: list[Notice] = []
+    alert: Alert | None = None
+    for at_ms, now in (
+        (opened_ms, situation(Level.YELLOW, 3.4, 3.0, opened_ms)),
+        (opened_ms + 240_000, situation(Level.ORANGE, 4.2, 4.0, opened_ms + 240_000)),
+    ):
+        for after, event in advance(alert, now, at_ms, mode=Mode.LIVE, area_digits=6):
+            alert = after
+            notice = hold_back(alert, event, config, notices=len(notices))
+            assert isinstance(notice, Notice)
+            assert notice.body == standard_body(alert, event, notice.sequence)
+            notices.append(notice)
+    return notices[-1]
+
+
+def test_the_body_shown_is_the_body_sent() -> None:
+    (shown,) = blocks("json")
+    assert json.loads(shown) == json.loads(example().body)
+    assert shown.strip() == json.dumps(json.loads(example().body), indent=2, ensure_ascii=False)
+
+
+def test_every_field_and_every_type_is_explained() -> None:
+    for field in json.loads(example().body)["data"]:
+        assert f"`{field}`" in DOC
+    for notice_type in NOTICE_TYPES.values():
+        assert f"| `{notice_type}` |" in DOC
+
+
+def test_the_verification_snippet_verifies() -> None:
+    namespace: dict[str, object] = {}
+    exec(blocks("python")[0], namespace)  # noqa: S102
+    verify = namespace["is_from_gridbeacon"]
+    assert callable(verify)
+    (body,) = (block.strip().encode() for block in blocks(""))
+    (signature,) = re.findall(r"give `(v1,\S+)`", DOC)
+    headers = {"webhook-id": "msg_01", "webhook-timestamp": "1795348800", "webhook-signature": signature}
+    assert sign([SECRET], "msg_01", 1795348800, body) == signature
+    assert verify(SECRET, headers, body, 1795348800)
+    assert verify(SECRET, headers | {"webhook-signature": "v1,b3RoZXI= " + signature}, body, 1795348800)
+    assert not verify(SECRET, headers, body + b" ", 1795348800)
+    assert not verify(SECRET, headers, body, 1795348800 + 301)
+
+
+def test_the_configuration_shown_is_valid_and_every_key_is_explained() -> None:
+    (shown,) = blocks("yaml")
+    (tree,) = msgspec.yaml.decode(shown, type=dict[str, Notify]).values()
+    check_webhooks(tree)
+    for key in Webhook.__struct_fields__:
+        assert f"| `{key}` |" in DOC
+
+
+def test_the_retry_plan_and_its_limits_are_the_defaults() -> None:
+    plan = [f"{secs:g}" for secs in Notify().retry_secs]
+    assert f"after {', '.join(plan[:-1])} and then every {plan[-1]} seconds" in DOC
+    assert "| " + ", ".join(str(status) for status in sorted(RETRIED_STATUS)) + ", 5xx," in DOC
+    assert (JITTER_SHARE, RETRY_AFTER_MAX_SECS) == (0.2, 3600)  # "up to a fifth later", "up to an hour"
+    assert Notify().give_up_after_secs == 86_400  # "for a day"
+    assert f"first {DETAIL_MAX_CHARS} characters" in DOC
+    assert f"{EVIDENCE_MAX} at most" in DOC
+    assert all(f"`{outcome}`" in DOC for outcome in DeliveryOutcome)
+
+
+def test_the_receiver_shown_receives(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = tmp_path / "receiver.py"
+    script.write_text(blocks("python")[1].replace("8480", str(port)), encoding="utf-8")
+    process = subprocess.Popen(  # noqa: S603
+        [sys.executable, str(script)], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        listening = process.stdout.readline()
+        url = listening.split()[-1]
+        assert url == f"http://127.0.0.1:{port}/notices"
+        assert url.replace(str(port), "8480") in DOC
+        assert [result.status for result in asyncio.run(send_twice(url))] == [503, 204]
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+async def send_twice(url: str) -> list[Result]:
+    config = Notify(webhooks=(Webhook(name="a", url=url, secrets=(SECRET,), allow_private=True),))
+    async with WebhookSender(config) as sender:
+        return [await sender.send(Attempt("a", example(), n), time.time_ns() // 1_000_000) for n in (1, 2)]

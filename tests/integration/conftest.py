@@ -1,0 +1,38 @@
+"""A real broker for the whole session, and a city of its own topics for each test."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gridbeacon.config import Broker, Config, Topics
+from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def kafka_files() -> KafkaFiles:
+    """The broker's files, fetched when this machine does not have them yet."""
+    return ensure_kafka()
+
+
+@pytest.fixture(scope="session")
+def broker(kafka_files: KafkaFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """A running broker on a free port: the configuration that reaches it."""
+    node = EmbeddedBroker(tmp_path_factory.mktemp("kafka"), kafka_files)
+    node.start()
+    try:
+        node.wait_ready()
+        yield Config(broker=Broker(bootstrap=node.bootstrap, port=node.port))
+    finally:
+        node.stop()
+
+
+@pytest.fixture
+def city(broker: Config, tmp_path: Path) -> Config:
+    """The same broker, with a topic prefix and a data directory that no other test has; no topic exists yet."""
+    topics = Topics(prefix=f"city{next(_numbers)}.", source_partitions=2, observations_partitions=2)
+    return msgspec.structs.replace(broker, topics=topics, data_dir=str(tmp_path / "data"))
