@@ -47,7 +47,7 @@ class RoleProcess:
         if self.instance:
             command += ["--instance", self.instance]
         with self.log.open("ab") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)  # noqa: S603 - our own command
+            self.process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Records a second through ingest, detect, both, and all roles with storage; beside a plain Faust agent and Quix Streams.
+"""Records a second through ingest, detect, both, and all roles with storage; beside plain Faust and Quix Streams.
 
     python -m bench.throughput [--records 200000] [--sensors 10000] [--workers 1] [--only NAME…]
 
@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
-
 
 from bench.engine import ROOT, RoleProcess, cores, ends, produce, read_all, roles, wait_for, write_config
 from gridbeacon.config import Broker, ClickHouse, Config, Registry, Topics
@@ -74,7 +73,7 @@ def baseline(script: str, *arguments: str) -> dict[str, float] | None:
     """Return what a baseline measured, or None where its packages are not installed."""
     if not BASELINES.exists():
         return None
-    done = subprocess.run(  # noqa: S603 - our own script
+    done = subprocess.run(
         [BASELINES, ROOT / "bench" / "baselines" / script, *arguments],
         capture_output=True,
         text=True,

@@ -20,7 +20,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Base of every section: frozen, keyword-only, unknown keys refused."""
 
 
-class Broker(Section):
+class Broker(Section, frozen=True):
     """``bootstrap: embedded`` runs Apache Kafka as a child process; else ``host:port[,host:port]``."""
 
     bootstrap: str = "embedded"
@@ -35,7 +35,7 @@ class Broker(Section):
     heap_mb: Annotated[int, Meta(ge=128)] = 320
 
 
-class ClickHouse(Section):
+class ClickHouse(Section, frozen=True):
     """``host: embedded`` runs chDB behind ClickHouse's native protocol as a child process; else a real server."""
 
     host: str = "embedded"
@@ -47,7 +47,7 @@ class ClickHouse(Section):
     ca_file: str = ""
 
 
-class Registry(Section):
+class Registry(Section, frozen=True):
     """Files of sensors and cells (CSV or GeoJSON), relative to the configuration file."""
 
     sensors: tuple[str, ...] = ()
@@ -57,14 +57,14 @@ class Registry(Section):
     unknown_cells: Literal["reject", "accept"] = "accept"
 
 
-class Grid(Section):
+class Grid(Section, frozen=True):
     """The coding of grid cells: prefixes of the code are its levels."""
 
     pattern: str = r"\d{15}"
     area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
 
 
-class Topics(Section):
+class Topics(Section, frozen=True):
     """Names get ``prefix`` in front; partition counts are fixed for the life of a deployment."""
 
     prefix: str = ""
@@ -75,7 +75,7 @@ class Topics(Section):
     retention_hours: Positive = 168.0
 
 
-class Ingest(Section):
+class Ingest(Section, frozen=True):
     """The edge: how much at a time, what is refused, when to stop."""
 
     batch_records: Count = 4000
@@ -100,7 +100,7 @@ class Ingest(Section):
     """Names (or parts of names) of fields that carry identity, added to the built-in list."""
 
 
-class Ladder(Section):
+class Ladder(Section, frozen=True):
     """People per m² at which blue, yellow, orange, red begin; ascending."""
 
     blue: Positive
@@ -109,7 +109,7 @@ class Ladder(Section):
     red: Positive
 
 
-class Limits(Section):
+class Limits(Section, frozen=True):
     """The safety floor. Sources of the defaults: Seoul's crowd CCTV (3 / 4 / 5), Fruin 1993 (5.55 people/m²:
     dangerous forces), Still 2000 (flow peaks at 2 to 3 people/m²). To be signed off by the site's safety officer."""
 
@@ -128,7 +128,7 @@ class Limits(Section):
     """Net inflow is projected this far ahead."""
 
 
-class Quality(Section):
+class Quality(Section, frozen=True):
     """When data itself is the finding."""
 
     quiet_intervals: Positive = 3.0
@@ -142,7 +142,7 @@ class Quality(Section):
     min_confidence: Share = 0.5
 
 
-class Detect(Section):
+class Detect(Section, frozen=True):
     """The learned layer."""
 
     detector: str = "standard_absolute_deviation"
@@ -153,6 +153,8 @@ class Detect(Section):
     """Half the width of the expected band, in scores."""
     min_history: Count = 300
     """Observations before the learned layer judges; until then it says ``warming_up``."""
+    min_days: Count = 7
+    """On so many days it must have seen an hour of the day before it judges that hour."""
     checkpoint_secs: Positive = 2.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
@@ -160,7 +162,7 @@ class Detect(Section):
     """A grid event of one of these ``service_code`` is a signal at once."""
 
 
-class Situate(Section):
+class Situate(Section, frozen=True):
     """From signals to alerts."""
 
     clear_after_secs: Annotated[float, Meta(ge=0)] = 120.0
@@ -172,7 +174,7 @@ class Situate(Section):
     checkpoint_secs: Positive = 2.0
 
 
-class Webhook(Section):
+class Webhook(Section, frozen=True):
     """One endpoint. ``secret`` is ``whsec_`` + base64 of at least 24 bytes; several, newest first, while rotating."""
 
     name: str
@@ -186,7 +188,7 @@ class Webhook(Section):
     timeout_secs: Positive = 10.0
 
 
-class Notify(Section):
+class Notify(Section, frozen=True):
     """Delivery of notices."""
 
     webhooks: tuple[Webhook, ...] = ()
@@ -198,7 +200,7 @@ class Notify(Section):
     checkpoint_secs: Positive = 1.0
 
 
-class Store(Section):
+class Store(Section, frozen=True):
     """The ClickHouse writer's batches: whichever limit comes first."""
 
     batch_rows: Count = 20_000
@@ -206,15 +208,15 @@ class Store(Section):
     """How long observations wait for company; alerts, transitions and deliveries wait a fifth of it."""
 
 
-class Observability(Section):
-    """Metrics and logs. Every role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number, when set."""
+class Observability(Section, frozen=True):
+    """Metrics and logs. When set, a role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number."""
 
     metrics_port: Port = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """``gridbeacon.yaml``. ``clock: arrival`` is live operation; ``event`` a replay, where time comes from tick
     records in the data. ``timezone`` is the city's civil time zone (IANA name): profiles follow it."""
 

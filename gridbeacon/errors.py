@@ -23,3 +23,11 @@ class Backpressure(Transient):
 
 class Fatal(GridbeaconError):
     """The process can't go on without risking a wrong result: end it, the supervisor starts a new one."""
+
+
+class StayDown(Fatal):
+    """The process must not be started again before a person has looked; its supervisor leaves it down."""
+
+
+STAY_DOWN_CODE = 4
+"""The exit code that tells a supervisor so."""

@@ -32,7 +32,7 @@ class Position(NamedTuple):
     topic: str
     partition: int
     offset: int
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # the word for it, though tuple.index is hidden by it
 
 
 class Sensor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -24,6 +24,7 @@ class Rejection(StrEnum):
     TOO_DEEP = "too_deep"
     WRONG_TOPIC = "wrong_topic"
     EMPTY = "empty"
+    NOT_STORABLE = "not_storable"
 
 
 class Stage(StrEnum):
@@ -155,7 +156,6 @@ class HoldReason(StrEnum):
     BELOW_MIN_LEVEL = "below_min_level"
     NOT_FOR_DISPATCH = "not_for_dispatch"
     LEVEL_LOWERED = "level_lowered"
-    MODE = "mode"
 
 
 class DeliveryOutcome(StrEnum):

@@ -38,9 +38,9 @@ def contains(ring: tuple[tuple[float, float], ...], x: float, y: float) -> bool:
 
 
 def is_grid_code(text: object, pattern: str) -> bool:
-    """Return whether ``text`` is a string that the whole of ``pattern`` matches.
+    r"""Return whether ``text`` is a string that the whole of ``pattern`` matches.
 
-    >>> is_grid_code("310101001002003", r"\\d{15}"), is_grid_code("31010100100200x", r"\\d{15}")
+    >>> is_grid_code("310101001002003", r"\d{15}"), is_grid_code("31010100100200x", r"\d{15}")
     (True, False)
     """
     return isinstance(text, str) and re.fullmatch(pattern, text, re.ASCII) is not None

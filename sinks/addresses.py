@@ -32,7 +32,7 @@ def refusal(address: str, *, allow_private: bool) -> str | None:
     >>> refusal("::ffff:169.254.169.254", allow_private=False)
     '169.254.169.254 is a link-local address'
     """
-    reasons = (_refusal(ip, allow_private) for ip in _inner(ip_address(address)))
+    reasons = (_refusal(ip, allow_private=allow_private) for ip in _inner(ip_address(address)))
     return next((reason for reason in reasons if reason is not None), None)
 
 
@@ -94,7 +94,7 @@ def _inner(ip: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
     return [ip, *(inner for inner in carried if inner is not None)]
 
 
-def _refusal(ip: IPv4Address | IPv6Address, allow_private: bool) -> str | None:
+def _refusal(ip: IPv4Address | IPv6Address, *, allow_private: bool) -> str | None:
     if ip.is_multicast:
         return f"{ip} is a multicast address"
     if ip.is_unspecified:

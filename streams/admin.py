@@ -81,6 +81,19 @@ def lag(config: Config, group: str, names: Iterable[str]) -> dict[Partition, int
     return {at: max(0, end - max(taken.get(at, 0), starts[at])) for at, end in ends.items()}
 
 
+def last_written(config: Config, names: Iterable[str]) -> dict[Partition, int]:
+    """Return when (ms, the broker's clock) each partition of the topics was last written to, where it ever was.
+
+    Raises as ``init`` does.
+    """
+    with _client(config) as admin:
+        partitions = _partitions(admin, names)
+        if not partitions:
+            return {}
+        answer = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.MAX_TIMESTAMP))
+        return {(tp.topic, tp.partition): at.timestamp for tp, at in answer.items() if at.timestamp >= 0}
+
+
 @contextmanager
 def _client(config: Config) -> Iterator[KafkaAdminClient]:
     """Yield a connected client; whatever goes wrong inside comes out as one of our errors."""

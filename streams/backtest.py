@@ -15,6 +15,7 @@ from gridbeacon.config import Config
 from gridbeacon.frame import Frame, verdicts
 from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Tick, Transition, Verdict
 from gridbeacon.registry import Registry
+from gridbeacon.timeline import Line, tick_record
 from streams import topics
 from streams.detect import DetectMachine
 from streams.frames import decode_frame
@@ -52,10 +53,8 @@ class Fold:
         self._frames += 1
 
 
-def backtest(
-    config: Config, registry: Registry, records: Iterable[tuple[str, bytes] | Tick], now_ms: int
-) -> Iterator[Finding]:
-    """Yield all that the engine finds in a time line of (topic without prefix, record) and ticks.
+def backtest(config: Config, registry: Registry, records: Iterable[Line | Tick], now_ms: int) -> Iterator[Finding]:
+    """Yield all that the engine finds in a time line.
 
     ``now_ms`` is what "from the future" is measured against; nothing else depends on when this runs. Raises
     ``ConfigError`` or ``Fatal`` as the live engine does.
@@ -82,7 +81,7 @@ def backtest(
             for topic in topics.SOURCES:
                 add(topic, tick_record(item))
         else:
-            add(*item)
+            add(item.topic, item.raw)
         waiting += 1
         if isinstance(item, Tick) or waiting >= FRAME_RECORDS:
             yield from flush()

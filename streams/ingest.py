@@ -9,7 +9,7 @@ import asyncio
 import signal
 import time
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import structlog
@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 
 from gridbeacon.config import Config
-from gridbeacon.errors import Fatal
+from gridbeacon.errors import StayDown
 from gridbeacon.frame import Frame
 from gridbeacon.registry import Registry
 from streams import telemetry, topics
@@ -31,7 +31,7 @@ DELIVER_SECS = 60.0
 NO_LONGER_OURS = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
 
-class FuseBlown(Fatal):
+class FuseBlown(StayDown):
     """Nearly everything is being rejected: a wrong format or topic; a person must look before the topic is drained."""
 
 
@@ -174,7 +174,8 @@ class Ingest:
         self._count(batch)
 
     async def _send(self, number: int, frame: Frame) -> "asyncio.Future[Any]":
-        return await self._producer.send(self._observations, encode_frame(frame), partition=number)
+        sent = await self._producer.send(self._observations, encode_frame(frame), partition=number)
+        return cast("asyncio.Future[Any]", sent)
 
     def _count(self, batch: Batch) -> None:
         telemetry.counter("observations_total").inc(batch.observations)

@@ -9,6 +9,7 @@ import struct
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -89,7 +90,7 @@ def _described(record: dict[str, Any], source: Source) -> tuple[float, float, in
     shares = []
     for name in ("coverage", "count_confidence"):
         value = record.get(name, _NAN)
-        if type(value) not in (float, int) or not (0 <= value <= 1 or value != value):  # noqa: PLR0124 - NaN
+        if type(value) not in (float, int) or not (0 <= value <= 1 or value != value):
             return None
         shares.append(float(value))
     surface, motion = record.get("surface"), record.get("motion")
@@ -176,7 +177,7 @@ class Intake:
         fast = self._fast.get(topic)
         if fast is not None and raw and len(raw) <= self._max_bytes:
             shape, where = fast
-            if self._quick(shape, where, partition, offset, raw, now_ms):
+            if self._quick(shape, where, partition, offset, raw):
                 return
         self._slow(topic, partition, offset, raw, now_ms)
 
@@ -193,8 +194,7 @@ class Intake:
             batch.observations += count
             cuts = [*range(0, count, FRAME_ROWS), count] if count else [0, 0]
             frames = [
-                Frame(ingested_ms=ingested_ms, rows=self._columns(packed, begin, end))
-                for begin, end in zip(cuts[:-1], cuts[1:], strict=True)
+                Frame(ingested_ms=ingested_ms, rows=self._columns(packed, begin, end)) for begin, end in pairwise(cuts)
             ]
             first = frames[0]
             frames[0] = Frame(
@@ -244,7 +244,7 @@ class Intake:
             **columns,
         )
 
-    def _quick(self, fast: "Fast", where: int, partition: int, offset: int, raw: bytes, now_ms: int) -> bool:
+    def _quick(self, fast: "Fast", where: int, partition: int, offset: int, raw: bytes) -> bool:  # noqa: C901 - the hot loop
         """Take a usual record of a registered source; return False, having done nothing, when it is not one."""
         try:
             record = _parse(raw)

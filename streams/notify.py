@@ -35,7 +35,7 @@ class NotifyMachine(Machine):
         self._partition = partition
         self._wake = wake
 
-    def apply(self, offset: int, value: bytes) -> list[Output]:
+    def apply(self, offset: int, value: bytes) -> list[Output]:  # noqa: ARG002 - a transition says its position
         """Queue the notice of one transition and wake the sender."""
         rows = self.outbox.add(_transition.decode(value), _now_ms())
         self._wake.set()

@@ -39,13 +39,17 @@ class Member(Protocol):
 
 @dataclass(slots=True)
 class Place:
-    """A member's place in the house: since when it runs, how often it was restarted, when it is due (seconds)."""
+    """A member's place in the house: since when it runs, how often it was restarted, when it is due (seconds).
+
+    ``left_down``: it ended saying that a person must look first.
+    """
 
     name: str
     member: Member
     started_at: float
     restarts: int = 0
     due_at: float | None = None
+    left_down: bool = False
     _wait_secs: float = FIRST_WAIT_SECS
 
     def ended(self, now: float) -> float:

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faust
 import structlog
@@ -38,7 +38,7 @@ def or_exit(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[
     async def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return await function(*args, **kwargs)
-        except Exception as error:  # the one place where everything ends up, and where everything ends
+        except Exception as error:  # noqa: BLE001 - the one place where everything ends up, and where everything ends
             die(error)
 
     return run
@@ -113,12 +113,12 @@ class Role:
             await self._producer.start()
         future = await self._producer.send(output.topic, output.value, partition=output.partition)
         future.add_done_callback(_must_succeed)
-        return future
+        return cast("asyncio.Future[Any]", future)
 
     def _build(self, instance: str | None) -> Any:
         role, source_name = self, self._source
 
-        class Consumer(driver.Consumer):  # type: ignore[misc]
+        class Consumer(driver.Consumer):
             """Reads from where the states end."""
 
             def on_buffer_full(self, tp: Any) -> None:
@@ -153,7 +153,7 @@ class Role:
             consumer_max_fetch_size=8 << 20,
             **_faust_connection(self.config),
         )
-        app.transport.Consumer = Consumer
+        app.transport.Consumer = Consumer  # type: ignore[misc]
         app.flow_control = FlowControl()
         # acks=False: Faust neither tracks nor commits the topic.
         topic = app.topic(

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import IO, Literal
 
 from gridbeacon.config import Config
-from gridbeacon.errors import ConfigError, Fatal, GridbeaconError, Transient
+from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, Transient
 from streams import admin, run_file
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
 from streams.embedded.child import Child, limit_log
@@ -124,7 +124,14 @@ class Supervisor:
                 if now >= place.due_at:
                     self._restart(place, now)
                     changed = True
-            elif place.member.poll() is not None:
+            elif place.left_down:
+                continue
+            elif (code := place.member.poll()) is not None:
+                if code == STAY_DOWN_CODE:
+                    place.left_down = True
+                    self._on_event("failed", place.name, f"{place.member.why_ended()}; it stays down, see its log")
+                    changed = True
+                    continue
                 wait = place.ended(now)
                 self._on_event("ended", place.name, f"{place.member.why_ended()}; starts again in {wait:.1f} s")
                 changed = True

@@ -7,11 +7,11 @@ empty again; some sensors fall silent for a while; citizens report. Used to test
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from gridbeacon.model import Cell, Sensor
 from gridbeacon.reasons import Level
+from gridbeacon.timeline import rfc3339
 from gridbeacon.vocabulary import Kind
 
 DISTRICTS = ("310101", "310104", "310105", "310106")
@@ -52,8 +52,8 @@ class City:
 
 
 def make_city(*, sensors: int, minutes: int, start_ms: int, incidents: int = 12, seed: int = 7) -> City:
-    """Return a city of ``sensors`` (two thirds cameras) over ``minutes`` from ``start_ms``, equal for equal arguments."""
-    rng = random.Random(seed)  # noqa: S311 - made data, not secrets
+    """Return a city of ``sensors`` (two thirds cameras) over ``minutes``; equal for equal arguments."""
+    rng = random.Random(seed)
     end_ms = start_ms + minutes * 60_000
     cells = [
         Cell(grid_id=f"{DISTRICTS[n % len(DISTRICTS)]}001002{n:03d}", name=f"Made cell {n}")
@@ -90,7 +90,7 @@ def make_city(*, sensors: int, minutes: int, start_ms: int, incidents: int = 12,
 
 def records(city: City, seed: int = 7) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield (event time in ms, topic, record) in order of event time."""
-    rng = random.Random(seed + 1)  # noqa: S311 - made data, not secrets
+    rng = random.Random(seed + 1)
     incidents = {incident.sensor_id: incident for incident in city.incidents}
     by_phase = sorted(
         ((n * 60_000 // len(city.sensors) // 100 * 100, n) for n in range(len(city.sensors))), key=lambda pair: pair
@@ -109,15 +109,6 @@ def records(city: City, seed: int = 7) -> Iterator[tuple[int, str, dict[str, Any
             if rng.random() < 1e-3:
                 serial += 1
                 yield time_ms, "grid.events", _report(sensor, time_ms, serial, rng)
-
-
-def rfc3339(time_ms: int) -> str:
-    """Return a time as it is written on the wire.
-
-    >>> rfc3339(1_672_484_400_000)
-    '2022-12-31T11:00:00.000Z'
-    """
-    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time_ms % 1000:03d}Z"
 
 
 def _camera(sensor: Sensor, time_ms: int, incident: Incident | None, rng: random.Random) -> dict[str, Any]:

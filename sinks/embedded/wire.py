@@ -48,6 +48,10 @@ class Reader:
         """Number of bytes that have come in and were not read yet."""
         return len(self._bytes) - self._at
 
+    def upcoming(self) -> int | None:
+        """Return the next byte without reading it, None when it is not here yet."""
+        return self._bytes[self._at] if self.left else None
+
     def need(self, count: int) -> None:
         """Return when the next ``count`` bytes are here."""
         if self.left >= count:

@@ -15,7 +15,7 @@ NGSI_KEYS = frozenset({"@context", "type", "id"})
 MAX_ID_CHARS = 200
 
 
-class Refused(Exception):  # noqa: N818 - what it says: one object is refused, for this reason
+class Refused(Exception):
     """One object can't be taken; becomes a ``Rejected``."""
 
     def __init__(self, reason: Rejection, detail: str) -> None:

@@ -91,7 +91,7 @@ def test_every_field_and_every_type_is_explained() -> None:
 
 def test_the_verification_snippet_verifies() -> None:
     namespace: dict[str, object] = {}
-    exec(blocks("python")[0], namespace)  # noqa: S102
+    exec(blocks("python")[0], namespace)
     verify = namespace["is_from_gridbeacon"]
     assert callable(verify)
     (body,) = (block.strip().encode() for block in blocks(""))
@@ -129,7 +129,7 @@ def test_the_receiver_shown_receives(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     script = tmp_path / "receiver.py"
     script.write_text(blocks("python")[1].replace("8480", str(port)), encoding="utf-8")
-    process = subprocess.Popen(  # noqa: S603
+    process = subprocess.Popen(
         [sys.executable, str(script)], cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True
     )
     try:

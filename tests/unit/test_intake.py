@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbeacon.config import Config, Ingest, Registry as Files
+from gridbeacon.config import Config, Ingest
+from gridbeacon.config import Registry as Files
 from gridbeacon.frame import Frame
 from gridbeacon.model import Sensor
 from gridbeacon.places import partition_of

@@ -1,0 +1,359 @@
+"""Observe: the state of one partition of the ``observations`` log; frames in, verdicts and findings out, no clock.
+
+Three layers judge each row: limits and data quality (``kernel``), then the learned layer (``episodes``). Time comes
+from the frames' ticks alone: what has gone quiet, and which windows of grid events are over.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from detectors import episodes, kernel
+from detectors.civil import CivilHours
+from detectors.counting import Closed, EventCounts, category_of, counts
+from detectors.findings import EVENT, Findings, limit_reason
+from detectors.layout import NEVER, RESULT, RULES
+from detectors.learned import DETECTORS
+from detectors.states import States
+from gridbeacon.config import Config
+from gridbeacon.errors import ConfigError
+from gridbeacon.frame import I8, Frame, Judged, Rows, no_rows
+from gridbeacon.model import GridEvent, Position, Sensor, Signal, Tick
+from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
+from gridbeacon.vocabulary import METRIC_NUMBER, Kind
+from gridbeacon.watermark import Watermark
+
+LOG = "observations"
+DEAF_MS = 30_000
+"""When live time jumps further than this, ingest was not there: it is we who heard nothing."""
+TICK_MS = 1000
+"""Time is passed on when it has moved this far."""
+_OFFSET_BITS = 24
+"""(offset, index) of a position as one number; an index is below 2^24."""
+_REPORTS = METRIC_NUMBER[Kind.EVENTS, "report_count"]
+
+
+class Heard(msgspec.Struct):
+    """Where the log stands: the time, the time last passed on, and the highest position taken per source partition."""
+
+    clock: Watermark = msgspec.field(default_factory=Watermark)
+    passed_ms: int | None = None
+    taken: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
+    None), and how many rows and events were repeats."""
+
+    judged: Judged
+    events: tuple[GridEvent, ...]
+    signals: tuple[Signal, ...]
+    tick: Tick | None
+    repeats: int
+
+
+class Observer:
+    """A pure function of one ordered ``observations`` partition, in the form of an object with its state."""
+
+    def __init__(self, config: Config, partition: int) -> None:
+        try:
+            new_detector = DETECTORS[config.detect.detector]
+        except KeyError:
+            known = ", ".join(sorted(DETECTORS))
+            raise ConfigError(f"detect.detector {config.detect.detector!r} is unknown; choose of: {known}") from None
+        self._config = config
+        self._partition = partition
+        self._live = config.clock == "arrival"
+        self._rules = rules_of(config)
+        self._hours = CivilHours(config.timezone)
+        self._heard = Heard()
+        self.states = States(new_detector, config.quality)
+        self._findings = Findings(self._rules[0], self.states)
+        detect = config.detect
+        self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
+        self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
+        self._later: list[tuple[bytes, bytes]] = []
+
+    @property
+    def series(self) -> int:
+        """How many series are known."""
+        return len(self.states)
+
+    @property
+    def watermark_ms(self) -> int | None:
+        """The time of the log, None while it is unknown."""
+        return self._heard.clock.time_ms
+
+    def observe(self, frame: Frame, offset: int) -> Observed:
+        """Take the frame at ``offset`` of the partition; return what follows from it.
+
+        Raises ``Fatal`` when the log contradicts itself (a source that was never defined).
+        """
+        self._settle()
+        clock = self._heard.clock
+        if self._live and clock.time_ms is not None and frame.ingested_ms - clock.time_ms > DEAF_MS:
+            self.states.postpone(frame.ingested_ms - clock.time_ms)
+        for sensor in frame.sensors:
+            self.states.define(sensor)
+        rows, repeated_rows = self._new_rows(frame.rows)
+        events, repeated_events = self._new_events(frame.events)
+        arrival_ms = frame.ingested_ms if self._live else NEVER
+        judged, signals = self._judge(rows, self.states.numbers_of(rows.sources)[rows.source], arrival_ms)
+        for event in events:
+            if counts(event):
+                self._counts.add(event, clock.time_ms)
+                if event.service_code.casefold() in self._urgent:
+                    signals.append(_urgent(event))
+        moved = [clock.hear(tick) for tick in frame.ticks]
+        if any(moved) and clock.time_ms is not None:
+            at = Position(LOG, self._partition, offset)
+            if self._live:
+                self.states.expect_first(clock.time_ms)
+            for source in self.states.silent(clock.time_ms):
+                signals.append(self._findings.gone_quiet(source, int(self.states.sources["deadline_ms"][source]), at))
+            closed = self._counts.close(clock.time_ms)
+            if closed:
+                more, found = self._judge_counts(closed, len(rows), offset)
+                judged = _join(judged, more)
+                signals += found
+        numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
+        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events)
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return (key, value) of all state that changed since the last call; None removes the key."""
+        self._settle()
+        heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
+        return heard + self.states.changed() + self._counts.changed()
+
+    def restore(self, key: bytes, value: bytes) -> None:
+        """Take back one record of ``changed``, in any order. Raises ``Fatal`` on states of another version."""
+        kind = key[:2]
+        if kind == b"c:":
+            self._heard = msgspec.msgpack.decode(value, type=Heard)
+        elif kind == b"s:":
+            self.states.restore_source(value)
+        elif kind == b"e:":
+            self._counts.restore(value)
+        else:
+            self._later.append((key, value))  # a series needs its source, which may come after it
+
+    def _settle(self) -> None:
+        """Restore the series, once all sources are here."""
+        for key, value in self._later:
+            self.states.restore_series(key, value)
+        self._later.clear()
+
+    def _judge(self, rows: Rows, at_source: I8, arrival_ms: int) -> tuple[Judged, list[Signal]]:
+        states = self.states
+        n = len(rows)
+        at_series = states.series_of(at_source, rows.metric)
+        results = np.zeros(n, RESULT)
+        kernel.judge_rows(
+            states.series,
+            states.sources,
+            at_series,
+            at_source,
+            rows.metric,
+            rows.observed_ms,
+            rows.value,
+            rows.coverage,
+            rows.confidence,
+            rows.surface,
+            rows.motion,
+            self._hours(rows.observed_ms),
+            arrival_ms,
+            self._rules,
+            results,
+        )
+        states.touch(at_series, at_source)
+        detect = self._config.detect
+        learned = episodes.judge(
+            states, rows, at_series, at_source, results, threshold=detect.threshold, band=detect.band
+        )
+        told = np.flatnonzero((results["turns"] != 0) | (results["before"] != results["after"]).any(axis=1))
+        signals = [
+            (i, signal)
+            for i in told.tolist()
+            for signal in self._findings.of_row(rows, i, int(at_source[i]), results[i])
+        ]
+        signals = sorted(signals + learned.signals, key=lambda pair: pair[0])
+        cells = states.cells
+        grid = tuple(cells[source] for source in at_source.tolist())
+        return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
+
+    def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
+        n = len(rows)
+        state = np.full(n, State.WARMING_UP, np.uint8)
+        reason = np.full(n, REASON_NUMBER[Reason.WARMING_UP], np.uint8)
+        judged = ~np.isnan(learned.score) | (kernel.IS_LEARNED[rows.metric] == 0)
+        state[judged] = State.NORMAL
+        reason[judged] = REASON_NUMBER[Reason.WITHIN_BAND]
+        for way, word in ((1, Reason.ABOVE_EXPECTED), (-1, Reason.BELOW_EXPECTED)):
+            off = learned.direction == way
+            state[off], reason[off] = State.ANOMALOUS, REASON_NUMBER[word]
+        history = results["history"].astype(np.float64)
+        confidence = (1.0 - np.exp(-history / self._config.detect.min_history)).astype(np.float32)
+        direction = learned.direction.copy()
+        # Whatever breaks a limit says so, whatever is doubted says that instead.
+        level = results["after"].max(axis=1)
+        for i in np.flatnonzero(level).tolist():
+            block = int(results["after"][i].argmax())
+            state[i], reason[i] = State.ANOMALOUS, REASON_NUMBER[limit_reason(int(rows.metric[i]), block)]
+            direction[i] = 1
+            confidence[i] = 1.0 if np.isnan(rows.confidence[i]) else rows.confidence[i]
+        for bit, said, word in _DOUBTED:
+            off = (results["flags"] & bit) != 0
+            state[off], reason[off] = said, REASON_NUMBER[word]
+        return Judged(
+            rows=rows,
+            grid=grid,
+            state=state,
+            reason=reason,
+            level=level,
+            expected=learned.expected,
+            lower=learned.lower,
+            upper=learned.upper,
+            score=learned.score,
+            direction=direction,
+            confidence=confidence,
+            history=history.astype(np.uint32),
+        )
+
+    def _judge_counts(self, closed: list[Closed], index: int, offset: int) -> tuple[Judged, list[Signal]]:
+        names = tuple(dict.fromkeys(f"{one.cell}/{one.category}" for one in closed))
+        secs = self._config.detect.event_window_secs
+        for one in closed:
+            name = f"{one.cell}/{one.category}"
+            self.states.define(Sensor(sensor_id=name, kind=Kind.EVENTS, grid_id=one.cell, interval_secs=secs))
+        number = {name: n for n, name in enumerate(names)}
+        n = len(closed)
+        rows = Rows(
+            sources=names,
+            topics=(LOG,),
+            source=np.array([number[f"{one.cell}/{one.category}"] for one in closed], np.int32),
+            metric=np.full(n, _REPORTS, np.uint8),
+            observed_ms=np.array([one.end_ms for one in closed], np.int64),
+            value=np.array([one.reports for one in closed], np.float64),
+            coverage=np.full(n, np.nan, np.float32),
+            confidence=np.full(n, np.nan, np.float32),
+            surface=np.zeros(n, np.uint8),
+            motion=np.zeros(n, np.uint8),
+            topic=np.zeros(n, np.uint8),
+            partition=np.full(n, self._partition, np.int32),
+            offset=np.full(n, offset, np.int64),
+            index=np.arange(index, index + n, dtype=np.int32),
+        )
+        judged, signals = self._judge(rows, self.states.numbers_of(names, events=True)[rows.source], NEVER)
+        # A count is known when its grace is over: that is when it may become a finding.
+        grace_ms = round(self._config.detect.event_grace_secs * 1000)
+        return judged, [msgspec.structs.replace(s, time_ms=s.time_ms + grace_ms) for s in signals]
+
+    def _new_rows(self, rows: Rows) -> tuple[Rows, int]:
+        """Return the rows whose position was not taken yet, and how many were."""
+        if not len(rows):
+            return rows, 0
+        at = (rows.offset << _OFFSET_BITS) | rows.index
+        place = (rows.topic.astype(np.int64) << 32) | rows.partition
+        keep = np.ones(len(rows), bool)
+        for one in np.unique(place).tolist():
+            here = place == one
+            keep[here] = at[here] > self._taken(rows.topics[one >> 32], one & 0xFFFFFFFF, int(at[here].max()))
+        if keep.all():
+            return rows, 0
+        columns: dict[str, Any] = {
+            f.name: getattr(rows, f.name)[keep] for f in fields(rows) if f.name not in ("sources", "topics")
+        }
+        return replace(rows, **columns), int(len(rows) - keep.sum())
+
+    def _new_events(self, events: tuple[GridEvent, ...]) -> tuple[tuple[GridEvent, ...], int]:
+        fresh = []
+        for event in events:
+            topic, partition, offset, index = event.position
+            at = (offset << _OFFSET_BITS) | index
+            if at > self._taken(topic, partition, at):
+                fresh.append(event)
+        return tuple(fresh), len(events) - len(fresh)
+
+    def _taken(self, topic: str, partition: int, now: int) -> int:
+        """Return the highest position of a source partition taken so far, and remember ``now``."""
+        key = f"{topic}/{partition}"
+        before = self._heard.taken.get(key, -1)
+        self._heard.taken[key] = max(before, now)
+        return before
+
+    def _tick(self) -> Tick | None:
+        """Return the time to pass on, when it has moved far enough."""
+        now, passed = self._heard.clock.time_ms, self._heard.passed_ms
+        if now is None or (passed is not None and now - passed < TICK_MS):
+            return None
+        self._heard.passed_ms = now
+        of = 0 if self._live else self._config.topics.observations_partitions
+        return Tick(f"{LOG}/{self._partition}", now, of)
+
+
+#: What a doubted row says, weakest last.
+_DOUBTED = (
+    (kernel.LOW_CONFIDENCE, State.WARMING_UP, Reason.LOW_CONFIDENCE),
+    (kernel.LOW_COVERAGE, State.WARMING_UP, Reason.LOW_COVERAGE),
+    (kernel.STUCK, State.ANOMALOUS, Reason.STUCK),
+    (kernel.JUMP, State.ANOMALOUS, Reason.IMPOSSIBLE_JUMP),
+    (kernel.LATE, State.WARMING_UP, Reason.LATE),
+    (kernel.DUPLICATE, State.WARMING_UP, Reason.DUPLICATE),
+)
+
+
+def rules_of(config: Config) -> Any:
+    """Return what the configuration asks of every row: one record of ``layout.RULES`` in an array."""
+    limits, quality, detect = config.limits, config.quality, config.detect
+    rules = np.zeros(1, RULES)
+    ladders = (limits.moving, limits.stairs, limits.standing)
+    rules["ladders"] = [(one.blue, one.yellow, one.orange, one.red) for one in ladders]
+    rules["hysteresis_per_m2"] = limits.hysteresis_per_m2
+    rules["hold_ms"] = round(limits.for_secs * 1000)
+    rules["shares"] = limits.capacity_shares
+    rules["flows"] = (limits.flow_level_per_m_min, limits.flow_stairs_per_m_min)
+    rules["inflow_minutes"] = limits.inflow_minutes
+    rules["stuck_repeats"] = quality.stuck_repeats
+    rules["jump_from_per_m2"] = quality.jump_from_per_m2
+    rules["min_coverage"], rules["min_confidence"] = quality.min_coverage, quality.min_confidence
+    rules["min_history"], rules["min_days"] = detect.min_history, detect.min_days
+    return rules
+
+
+def _urgent(event: GridEvent) -> Signal:
+    verified = event.verification == "verified"
+    return Signal(
+        cell=event.grid_id,
+        layer=EVENT,
+        series=f"{Kind.EVENTS}/{event.grid_id}/{event.service_code}",
+        reason=Reason.URGENT_REPORT,
+        level=Level.ORANGE if verified else Level.YELLOW,
+        time_ms=event.reported_ms,
+        lineage=event.position,
+        kind=Kind.EVENTS,
+        text=f"{event.service_name or category_of(event)} reported by {event.reporter_role or 'someone'}"
+        + (", verified" if verified else ""),
+    )
+
+
+def _join(first: Judged, second: Judged) -> Judged:
+    """Return two judged frames as one."""
+    a, b = first.rows, second.rows
+    shifted: dict[str, Any] = {
+        "sources": a.sources + b.sources,
+        "topics": a.topics + b.topics,
+        "source": np.concatenate([a.source, b.source + np.int32(len(a.sources))]),
+        "topic": np.concatenate([a.topic, b.topic + np.uint8(len(a.topics))]),
+    }
+    other: dict[str, Any] = {
+        f.name: np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in fields(a) if f.name not in shifted
+    }
+    columns: dict[str, Any] = {
+        f.name: np.concatenate([getattr(first, f.name), getattr(second, f.name)])
+        for f in fields(first)
+        if f.name not in ("rows", "grid")
+    }
+    return Judged(rows=replace(no_rows(), **shifted, **other), grid=first.grid + second.grid, **columns)

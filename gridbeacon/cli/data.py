@@ -1,0 +1,144 @@
+"""Commands that take recorded data: replay, backtest."""
+
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gridbeacon.cli.common import ConfigOption, config_of, folder_of
+from gridbeacon.errors import UsageError
+
+FilesArgument = Annotated[list[Path], typer.Argument(help="JSON lines in wire format (*.jsonl, *.jsonl.gz).")]
+TickOption = Annotated[float, typer.Option("--tick-secs", min=0.001, help="Event time between two ticks.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(replay)
+    app.command()(backtest)
+
+
+def replay(
+    files: FilesArgument,
+    *,
+    speed: Annotated[str, typer.Option(help="`60x` plays an hour in a minute; `max` as fast as it goes.")] = "1x",
+    shift_to_now: Annotated[
+        bool, typer.Option("--shift-to-now", help="Move all times so that the first record happens now.")
+    ] = False,
+    tick_secs: TickOption = 60.0,
+    config: ConfigOption = None,
+) -> None:
+    """Write recorded data to the topics in the order of event time.
+
+    With `clock: event` time comes from the data: ticks are written with it. With `clock: arrival` use --shift-to-now,
+    or the records are refused as too late.
+    """
+    import asyncio
+
+    from gridbeacon.timeline import survey, timeline
+    from streams.access import check_access
+    from streams.replay import replay as play
+
+    settings = config_of(config)
+    factor = speed_of(speed)
+    check_access(settings)
+    span = survey(files)
+    if span.first_ms is None:
+        raise UsageError("the files hold no record")
+    shift_ms = time.time_ns() // 1_000_000 - span.first_ms if shift_to_now else 0
+    with progress("replaying", span.records) as advance:
+        line = timeline(files, round(tick_secs * 1000), shift_ms)
+        count = asyncio.run(play(settings, line, speed=factor, on_record=lambda _: advance(1)))
+    sys.stderr.write(f"{count} records written\n")
+
+
+def backtest(
+    files: Annotated[list[Path] | None, typer.Argument(help="JSON lines in wire format (*.jsonl, *.jsonl.gz).")] = None,
+    *,
+    from_topics: Annotated[
+        bool, typer.Option("--from-topics", help="Fold over the logs that the broker holds, instead of files.")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Print only: verdict, grid_event, dead_letter, alert, alert_event, notice. May be repeated."),
+    ] = None,
+    to_clickhouse: Annotated[
+        bool, typer.Option("--to-clickhouse", help="Write to the tables instead of printing JSON lines.")
+    ] = False,
+    tick_secs: TickOption = 60.0,
+    config: ConfigOption = None,
+) -> None:
+    """Say what the engine finds in recorded data: the same core in this process, without Kafka.
+
+    Prints one JSON object a line. With --from-topics it says what the running engine must have stored.
+    """
+    from gridbeacon.cli.results import Kinds, printer, storer
+    from streams.backtest import backtest as run
+    from streams.backtest import from_topics as fold
+
+    settings = config_of(config)
+    if bool(files) == from_topics:
+        raise UsageError("name files, or give --from-topics")
+    kinds = Kinds.of(only)
+    with storer(settings) if to_clickhouse else printer() as take:
+        if from_topics:
+            from streams.access import check_access
+
+            check_access(settings)
+            for found in fold(settings):
+                if kinds.wanted(found):
+                    take(found)
+            return
+        from gridbeacon.registry_file import load_registry
+        from gridbeacon.timeline import survey, timeline
+
+        span = survey(files or [])
+        registry = load_registry(settings, folder_of(config))
+        now_ms = time.time_ns() // 1_000_000
+        with progress("backtesting", span.records) as advance:
+            line = counted(timeline(files or [], round(tick_secs * 1000)), advance)
+            for found in run(settings, registry, line, now_ms):
+                if kinds.wanted(found):
+                    take(found)
+
+
+def speed_of(text: str) -> float | None:
+    """Return event time over real time, None for ``max``. Raises ``UsageError``.
+
+    >>> speed_of("60x"), speed_of("max")
+    (60.0, None)
+    """
+    if text == "max":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)x?", text)
+    if match is None or float(match[1]) <= 0:
+        raise UsageError(f"speed {text!r} is neither a factor such as 60x nor max")
+    return float(match[1])
+
+
+def counted(items: Iterator[Any], advance: Callable[[int], None]) -> Iterator[Any]:
+    """Yield the items of a time line and report its records."""
+    from gridbeacon.model import Tick
+
+    for item in items:
+        yield item
+        if not isinstance(item, Tick):
+            advance(1)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Yield ``advance(n)``: a bar on standard error where that is a terminal, else nothing."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda n: bar.advance(task, n)

@@ -1,0 +1,67 @@
+"""What ``up`` tells its user: what is being done, what runs where, what ended and came back."""
+
+import sys
+import time
+from pathlib import Path
+
+from gridbeacon.config import Config
+from sinks.clickhouse import where
+from sinks.migrate import migrate
+from streams.kafka import bootstrap
+from streams.run_file import read
+
+
+class House:
+    """Prints the events of a supervisor as lines, and one screen when all is up."""
+
+    def __init__(self, config: Config, *, quiet: bool = False) -> None:
+        self._config = config
+        self._quiet = quiet
+        self._began = time.monotonic()
+
+    def prepare(self) -> list[str]:
+        """Make the schema; return what was changed."""
+        return migrate(self._config)
+
+    def tell(self, kind: str, name: str, detail: str) -> None:
+        """Take one event of the supervisor."""
+        if kind == "ready":
+            secs = time.monotonic() - self._began
+            if not self._quiet:
+                self._say(self.screen(secs))
+        elif kind in ("ended", "restarted", "failed"):
+            self._say(f"{name} {kind}: {detail}")
+        elif kind in ("stopping", "stopped") and not self._quiet:
+            self._say("stopping, in order …" if kind == "stopping" else "stopped; nothing is left running")
+        elif kind == "started" and not self._quiet:
+            self._say(f"{name} serves at {detail}")
+
+    def screen(self, secs: float) -> str:
+        """Return one screen that says what runs where."""
+        config = self._config
+        folder = Path(config.data_dir).absolute()
+        host, port = where(config)
+        run = read(folder)
+        pids = {name: child.pid for name, child in run.children.items()} if run is not None else {}
+        lines = [
+            "",
+            f"Gridbeacon is up after {secs:.1f} s",
+            f"  Kafka        {bootstrap(config)}   topics {', '.join(self._sources())}",
+            f"  ClickHouse   {host}:{port}   database {config.clickhouse.database}",
+            f"  data, logs   {folder}",
+            "  processes    " + "  ".join(f"{name} {pid}" for name, pid in pids.items()),
+            f"  webhooks     {', '.join(hook.name for hook in config.notify.webhooks) or 'none configured'}",
+            "Next: send records to the topics, or `gridbeacon replay FILE`; look with `gridbeacon status` and",
+            "`gridbeacon alerts list`. Ctrl-C ends everything in order.",
+            "",
+        ]
+        return "\n".join(lines)
+
+    def _sources(self) -> list[str]:
+        from streams.topics import SOURCES
+
+        return [self._config.topics.prefix + name for name in SOURCES]
+
+    def _say(self, text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()

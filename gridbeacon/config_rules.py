@@ -1,0 +1,186 @@
+"""What must hold between the values of a configuration, beyond each one's type and range."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import pairwise
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from gridbeacon.config import Broker, Config, Limits, Notify
+from gridbeacon.errors import ConfigError
+from gridbeacon.secrets import secret_bytes
+
+EMBEDDED = "embedded"
+ROLES = 5
+"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, from ``metrics_port`` on."""
+_LAST_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One rule that is broken: the keys that it is about, the likeliest first, and what is wrong with its fix."""
+
+    keys: tuple[str, ...]
+    text: str
+
+
+def mistakes(config: Config) -> Iterator[Mistake]:
+    """Yield what is wrong with ``config``, in the order of its sections; nothing when all is well."""
+    yield from _general(config)
+    yield from _broker(config.broker)
+    yield from _ports(config)
+    yield from _limits(config.limits)
+    yield from _notify(config.notify)
+
+
+def _general(config: Config) -> Iterator[Mistake]:
+    try:
+        ZoneInfo(config.timezone)
+    except (LookupError, ValueError, OSError):  # unknown; no relative path; the name of a folder
+        yield Mistake(("timezone",), f"{config.timezone!r} is no time zone; give an IANA name such as Asia/Shanghai")
+    if not config.data_dir:
+        yield Mistake(("data_dir",), "it is empty; name a folder")
+    try:
+        re.compile(config.grid.pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        yield Mistake(("grid.pattern",), f"it is no regular expression ({error}); correct it, such as '\\d{{15}}'")
+    for number, name in enumerate(config.ingest.privacy_fields):
+        if not name:
+            yield Mistake((f"ingest.privacy_fields[{number}]",), "an empty name would match every field; remove it")
+
+
+def _broker(broker: Broker) -> Iterator[Mistake]:
+    protocol = broker.security_protocol
+    if protocol.startswith("SASL") and not broker.username:
+        yield Mistake(
+            ("broker.username", "broker.security_protocol"),
+            f"broker.security_protocol {protocol} needs a user name; set broker.username and broker.password",
+        )
+    if broker.bootstrap == EMBEDDED:
+        if protocol != "PLAINTEXT":
+            yield Mistake(
+                ("broker.security_protocol",),
+                f"the embedded broker speaks PLAINTEXT on this machine only, not {protocol}; remove the key, or name "
+                "your brokers in broker.bootstrap",
+            )
+        return
+    hosts = [_host_of(part) for part in broker.bootstrap.split(",")]
+    if None in hosts:
+        yield Mistake(("broker.bootstrap",), f"{broker.bootstrap!r} must be embedded or host:port[,host:port]")
+        return
+    far = [host for host in hosts if host and not is_loopback(host)]
+    if far and "SSL" not in protocol.removeprefix("SASL_"):
+        yield Mistake(
+            ("broker.security_protocol", "broker.bootstrap"),
+            f"{protocol} is not encrypted and {far[0]} is another machine; set broker.security_protocol to "
+            f"{'SASL_SSL' if protocol.startswith('SASL') else 'SSL or SASL_SSL'}",
+        )
+
+
+def _host_of(address: str) -> str | None:
+    """Return the host of ``host:port``, None when it is none."""
+    host, _, port = address.strip().rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    fits = port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= _LAST_PORT
+    if not fits or not host or any(letter.isspace() or letter in "/@" for letter in host):
+        return None
+    return host[1:-1] if bracketed else None if ":" in host else host
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether ``host``, a name or an address, is this machine for sure.
+
+    >>> is_loopback("localhost"), is_loopback("127.1.2.3"), is_loopback("::1"), is_loopback("kafka.example.org")
+    (True, True, True, False)
+    """
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _ports(config: Config) -> Iterator[Mistake]:
+    """Embedded servers and metrics share this machine; a real server's port is its own affair."""
+    taken: dict[int, str] = {}
+    broker, clickhouse, metrics = config.broker, config.clickhouse, config.observability.metrics_port
+    wanted: list[tuple[str, int, int]] = []
+    if broker.bootstrap == EMBEDDED:
+        wanted.append(("broker.port", broker.port, 2))
+    if clickhouse.host == EMBEDDED:
+        wanted.append(("clickhouse.port", clickhouse.port, 1))
+    elif clickhouse.port == 0:
+        yield Mistake(("clickhouse.port",), "0 is no server's port; give the port of your ClickHouse")
+    if metrics:
+        wanted.append(("observability.metrics_port", metrics, ROLES))
+    for key, first, count in wanted:
+        if first == 0:
+            yield Mistake((key,), "0 is no fixed port, but the roles must know where to connect; give one from 1")
+            return
+        if first + count - 1 > _LAST_PORT:
+            yield Mistake((key,), f"{count} ports from {first} on end past {_LAST_PORT}; give a lower one")
+        for port in range(first, first + count):
+            if (other := taken.setdefault(port, key)) != key:
+                yield Mistake(
+                    (key, other), f"{key} ({_ports_text(first, count)}) and {other} both take port {port}; change one"
+                )
+                return
+
+
+def _ports_text(first: int, count: int) -> str:
+    return str(first) if count == 1 else f"{first} to {first + count - 1}"
+
+
+def _limits(limits: Limits) -> Iterator[Mistake]:
+    for surface in ("moving", "stairs", "standing"):
+        ladder = getattr(limits, surface)
+        steps = (ladder.blue, ladder.yellow, ladder.orange, ladder.red)
+        if not _ascending(steps):
+            yield Mistake(
+                (f"limits.{surface}",),
+                f"the levels {_list(steps)} do not rise from blue over yellow and orange to red; put them in order",
+            )
+    for name in ("capacity_shares", "flow_level_per_m_min", "flow_stairs_per_m_min"):
+        values = getattr(limits, name)
+        if not _ascending(values):
+            yield Mistake((f"limits.{name}",), f"{_list(values)} must be greater than 0 and rise; put them in order")
+
+
+def _ascending(values: tuple[float, ...]) -> bool:
+    return values[0] > 0 and all(low < high for low, high in pairwise(values))
+
+
+def _list(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
+
+
+def _notify(notify: Notify) -> Iterator[Mistake]:
+    if not notify.retry_secs or min(notify.retry_secs) < 0:
+        yield Mistake(("notify.retry_secs",), "give at least one wait in seconds, none of them negative")
+    names = Counter(webhook.name for webhook in notify.webhooks)
+    for number, webhook in enumerate(notify.webhooks):
+        key = f"notify.webhooks[{number}]"
+        if not webhook.name or names[webhook.name] > 1:
+            yield Mistake((f"{key}.name",), f"{webhook.name!r} must be a name that no other webhook has; change it")
+        if not _is_web_address(webhook.url):  # the address itself may hold a token: it is not repeated
+            yield Mistake((f"{key}.url",), "it must be https://HOST/... (or http://HOST/...); correct it")
+        if not webhook.modes:
+            yield Mistake((f"{key}.modes",), "without a mode nothing is ever sent; name one, such as live")
+        if not webhook.secrets:
+            yield Mistake((f"{key}.secrets",), "give at least one secret, whsec_ and the base64 of at least 24 bytes")
+        for place, secret in enumerate(webhook.secrets):
+            try:
+                secret_bytes(secret)
+            except (ConfigError, ValueError) as error:
+                why = error if isinstance(error, ConfigError) else "a webhook secret must be plain ASCII"
+                yield Mistake((f"{key}.secrets[{place}]",), f"{why}; make one with: openssl rand -base64 24")
+
+
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
