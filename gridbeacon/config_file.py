@@ -145,9 +145,9 @@ class _Reader:
         if isinstance(error, _AliasError):
             return ConfigError(f"{self._name}:{number}: an alias (*name) is not supported; write the value out")
         problem = " ".join(str(part) for part in (error.context, error.problem) if part).replace("\n", " ")
-        return ConfigError(
-            f"{self._name}:{number}: it is not valid YAML ({problem}); correct this line or the one above"
-        )
+        begun = number if error.context_mark is None else error.context_mark.line + 1
+        fix = "correct this line or the one above" if begun == number else f"correct what begins in line {begun}"
+        return ConfigError(f"{self._name}:{number}: it is not valid YAML ({problem}); {fix}")
 
     def _section(self, node: Node, kind: Any, key: str) -> dict[str, Any]:
         """Return a mapping's values, each read as the struct ``kind`` says."""

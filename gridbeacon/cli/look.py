@@ -185,13 +185,17 @@ def letters_replay(
 
 
 def status(json: JsonOption = False, config: ConfigOption = None, data: DataOption = None) -> None:
-    """Say how the engine does: processes, lag, last checkpoints, open alerts, health of the data."""
+    """Say how the engine does: processes, lag, last checkpoints, open alerts, health of the data.
+
+    Exit code 1 says that a part could not be asked.
+    """
     from gridbeacon.cli.health import health
 
     found = health(config_of(config, data))
+    code = 1 if found["problems"] else 0
     if json:
         print_json(found)
-        return
+        raise typer.Exit(code)
     print_table(
         ("role", "process", "restarts", "lag", "last checkpoint"),
         [(r["role"], r["pid"], r["restarts"], r["lag"], r["checkpoint"]) for r in found["roles"]],
@@ -204,6 +208,7 @@ def status(json: JsonOption = False, config: ConfigOption = None, data: DataOpti
         sys.stdout.write(f"{name.replace('_', ' '):28} {shown(value)}\n")
     for sentence in found["problems"]:
         sys.stdout.write(f"! {sentence}\n")
+    raise typer.Exit(code)
 
 
 _LETTER_ID = "concat(topic, '/', toString(partition), '/', toString(offset), '/', toString(item))"

@@ -23,7 +23,7 @@ def check(config: ConfigOption = None, data: DataOption = None, json: JsonOption
     if json:
         print_json({"sensors": len(registry.sensors), "cells": len(registry.cells), "config": redacted(settings)})
         return
-    hooks = ", ".join(f"{hook.name} ({hook.url.split('?')[0]})" for hook in settings.notify.webhooks)
+    hooks = ", ".join(f"{hook['name']} ({hook['url']})" for hook in redacted(settings)["notify"]["webhooks"])
     sys.stdout.write(
         f"The configuration is right: {len(registry.sensors)} sensors, {len(registry.cells)} cells, clock "
         f"{settings.clock}, time zone {settings.timezone}, webhooks: {hooks or 'none'}.\n"

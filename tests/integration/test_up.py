@@ -1,0 +1,224 @@
+"""``gridbeacon up`` as its user meets it: one screen, records in, an alert out, Ctrl-C, a power cut, and mistakes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+import pytest
+import yaml
+
+from gridbeacon.config import Broker, ClickHouse, Config, Limits, Topics
+from gridbeacon.demo.files import write_files
+from gridbeacon.model import Sensor
+from gridbeacon.registry import Registry
+from gridbeacon.vocabulary import Kind
+from streams.embedded import KafkaFiles
+from streams.embedded.ports import free_pair
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+CAMERA = Sensor(sensor_id="CAM-1", kind=Kind.CROWD, grid_id="310101001002003", interval_secs=10.0)
+
+
+def gridbeacon(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    command = [sys.executable, "-m", "gridbeacon", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=90, check=False)
+
+
+def until(condition: Callable[[], Any], secs: float, what: str) -> Any:
+    """Return what ``condition`` says once that is true."""
+    deadline = time.monotonic() + secs
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"gave up waiting for {what}"
+        time.sleep(0.1)
+    return found
+
+
+class Up:
+    """One ``gridbeacon up``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.out = folder / "up.out"
+        with self.out.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "gridbeacon", "up"], cwd=folder, stdout=out, stderr=subprocess.STDOUT
+            )
+        until(lambda: "Gridbeacon is up after" in self.said() or self.process.poll() is not None, 60, "up")
+        assert self.process.poll() is None, self.said()
+
+    def said(self) -> str:
+        return self.out.read_text()
+
+    def run_file(self) -> dict[str, Any]:
+        return json.loads((self.folder / "data" / "run.json").read_text())
+
+    def pids(self) -> list[int]:
+        return [child["pid"] for child in self.run_file()["children"].values()]
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(40)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, kafka_files: KafkaFiles) -> Path:
+    """A directory with a configuration and one camera; nothing runs."""
+    config = Config(
+        data_dir="data",
+        broker=Broker(port=free_pair()),
+        clickhouse=ClickHouse(port=free_pair()),
+        limits=Limits(for_secs=10.0),
+        topics=Topics(source_partitions=1, observations_partitions=1, signals_partitions=1, alerts_partitions=1),
+    )
+    write_files(tmp_path, config, Registry({CAMERA.sensor_id: CAMERA}))
+    return tmp_path
+
+
+@pytest.fixture
+def up(folder: Path) -> Iterator[Up]:
+    """Everything running."""
+    engine = Up(folder)
+    yield engine
+    if engine.process.poll() is None:
+        engine.end()
+
+
+def records(folder: Path, name: str, densities: list[float], begin: datetime) -> str:
+    """Write records of the camera, ten seconds apart."""
+    path = folder / f"crowd.metrics-{name}.jsonl"
+    lines = [
+        {
+            "id": CAMERA.sensor_id,
+            "type": "CrowdFlowObserved",
+            "dateObserved": (begin + timedelta(seconds=10 * n)).isoformat().replace("+00:00", "Z"),
+            "density_max_per_m2": density,
+        }
+        for n, density in enumerate(densities)
+    ]
+    path.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))
+    return path.name
+
+
+def rows(folder: Path, *arguments: str) -> Any:
+    done = gridbeacon(*arguments, "--json", cwd=folder)
+    return json.loads(done.stdout) if done.returncode == 0 else []
+
+
+def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path) -> None:
+    now = datetime.now(UTC) - timedelta(minutes=10)
+    engine = Up(folder)
+    pids = engine.pids()
+    assert set(engine.run_file()["children"]) >= {
+        "broker",
+        "database",
+        "ingest",
+        "detect",
+        "situate",
+        "notify",
+        "store",
+    }
+    for word in ("Kafka", "ClickHouse", "data, logs", "processes", "webhooks"):
+        assert word in engine.said()
+
+    second = gridbeacon("up", cwd=folder)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert "in use" in second.stderr
+
+    assert gridbeacon("replay", records(folder, "1", [4.2] * 4, now), "--speed", "max", cwd=folder).returncode == 0
+    (folder / "crowd.metrics-garbage.jsonl").write_text('{"id":"CAM-1"}\n{"id":"nobody","dateObserved":"x"}\nNaN\n')
+    assert gridbeacon("replay", "crowd.metrics-garbage.jsonl", "--speed", "max", cwd=folder).returncode == 0
+    (alert,) = until(lambda: rows(folder, "alerts", "list"), 30, "the alert")
+    assert (alert["level"], alert["rule"], alert["cell"]) == ("orange", "safety", CAMERA.grid_id)
+    letters = until(lambda: len(found := rows(folder, "dead-letters", "list")) == 3 and found, 30, "the dead letters")
+    assert {letter["reason"] for letter in letters} <= {"missing_field", "unknown_source", "not_json", "not_finite"}
+    shown = gridbeacon("dead-letters", "show", letters[0]["id"], cwd=folder)
+    assert shown.returncode == 0
+
+    # A power cut: everything is gone at once.
+    for pid in [engine.process.pid, *pids]:
+        os.kill(pid, signal.SIGKILL)
+    engine.process.wait(10)
+
+    again = Up(folder)
+    later = now + timedelta(minutes=1)
+    assert gridbeacon("replay", records(folder, "2", [5.3] * 4, later), "--speed", "max", cwd=folder).returncode == 0
+    level = lambda: [a["level"] for a in rows(folder, "alerts", "list") if a["alert_id"] == alert["alert_id"]]  # noqa: E731
+    until(lambda: level() == ["red"], 30, "the same alert, raised")
+    story = rows(folder, "alerts", "show", alert["alert_id"])
+    assert story["events"][0]["event"] == "opened"
+    assert {piece["reason"] for piece in story["evidence"]} >= {"density"}
+    found = until(lambda: rows(folder, "status"), 30, "the status")
+    assert {role["role"]: role["lag"] for role in found["roles"]}.keys() == {
+        "ingest",
+        "detect",
+        "situate",
+        "notify",
+        "store",
+    }
+    assert found["problems"] == []
+    fresh = again.pids()
+    assert again.end() == 0
+    assert "nothing is left running" in again.said()
+    assert not [pid for pid in fresh if psutil.pid_exists(pid)]
+
+
+def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path) -> None:
+    file = folder / "gridbeacon.yaml"
+    settings = yaml.safe_load(file.read_text())
+    settings["ingest"] |= {"fuse_records": 50}
+    file.write_text(yaml.safe_dump(settings))
+    engine = Up(folder)
+    try:
+        os.kill(engine.run_file()["children"]["detect"]["pid"], signal.SIGKILL)
+        until(lambda: engine.run_file()["children"]["detect"]["restarts"] == 1, 30, "detect to come back")
+        (folder / "crowd.metrics-bad.jsonl").write_text("{}\n" * 200)
+        assert gridbeacon("replay", "crowd.metrics-bad.jsonl", "--speed", "max", cwd=folder).returncode == 0
+        until(lambda: "ingest failed" in engine.said(), 30, "the fuse")
+        assert "stays down" in engine.said()
+        assert engine.run_file()["children"]["ingest"]["pid"] is None
+    finally:
+        assert engine.end() == 0
+    said = (folder / "data" / "logs" / "ingest.log").read_text()
+    assert "records of crowd.metrics were rejected" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        ({"topics": {"source_partitions": 3}}, 3, "partitions"),
+        ({"clickhouse": {"port": "BROKER"}}, 3, "port"),
+        ({"detect": {"detector": "nosuch"}}, 3, "detect.detector"),
+        ({"registry": {"sensors": ["missing.csv"]}}, 3, "missing.csv"),
+        ({"broker": {"bootstrp": "x"}}, 3, "did you mean"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_anything_starts(
+    folder: Path, change: dict[str, Any], code: int, words: str
+) -> None:
+    if "topics" in change:
+        engine = Up(folder)
+        assert engine.end() == 0
+    file = folder / "gridbeacon.yaml"
+    settings = yaml.safe_load(file.read_text())
+    for section, keys in change.items():
+        for key, value in keys.items():
+            settings[section][key] = settings["broker"]["port"] if value == "BROKER" else value
+    file.write_text(yaml.safe_dump(settings))
+    done = gridbeacon("up", cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    data = folder / "data"
+    assert not (data / "run.json").exists()
