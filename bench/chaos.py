@@ -56,6 +56,8 @@ def disturb(engine: Engine, plan: Plan, say: bool = False) -> list[str]:
     ]
     pause = plan.secs / (len(deeds) + 1)
     done = []
+    if not deeds:
+        time.sleep(plan.secs / 4)
     for n, (deed, name) in enumerate(deeds):
         time.sleep(rng.uniform(0.5, 1.5) * pause)
         if frozen and n >= len(deeds) // 4:
@@ -132,7 +134,7 @@ def run(folder: Path, city: City, plan: Plan, *, detect_workers: int, say: bool 
         f"{played[0]} records, {len(done)} disturbances, {engine.endings} restarts of processes, stored {stored}, "
         f"{got.requests} webhook requests for {len(got.bodies)} notices"
     )
-    return found, f"{told}\n{said}" if found else told
+    return found, f"{told}\n{said}" if said else told
 
 
 def main() -> None:

@@ -150,6 +150,7 @@ class Engine:
             name = f"{role}-{n}"
             self.members[name] = RoleProcess(role, self.file, folder / f"{name}.log", instance=name)
         self.endings = 0
+        self.frozen: set[str] = set()
         self._over = threading.Event()
         self._keeper = threading.Thread(target=self._keep)
 
@@ -175,9 +176,9 @@ class Engine:
         self.node.stop()
 
     def kill(self, name: str) -> None:
-        """``kill -9`` one process."""
+        """``kill -9`` one process, unless it is frozen: a zombie is to be fenced, not killed."""
         process = self.members[name].process
-        if process is not None and process.poll() is None:
+        if name not in self.frozen and process is not None and process.poll() is None:
             process.kill()
 
     def freeze(self, name: str, secs: float) -> None:
@@ -185,10 +186,11 @@ class Engine:
         process = self.members[name].process
         if process is None or process.poll() is not None:
             return
+        self.frozen.add(name)
         process.send_signal(signal.SIGSTOP)
         self._over.wait(secs)
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGCONT)
+        self.frozen.discard(name)
 
     def restart_broker(self) -> None:
         """``kill -9`` the broker and start it again."""

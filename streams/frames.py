@@ -16,6 +16,8 @@ from gridbeacon.model import GridEvent, Sensor, Tick
 
 FORMAT = 1
 HEADER = b"gridbeacon"
+UNREADABLE = (pa.ArrowException, OSError, msgspec.DecodeError, StopIteration, KeyError)
+"""What reading something else than a frame may raise; Arrow says OSError of a damaged stream."""
 
 _ROW_FIELDS = (
     ("source", pa.int32()),
@@ -129,7 +131,7 @@ def decode_frame(raw: bytes) -> Frame:
     try:
         header_bytes, columns = _decode(raw)
         header = _frame_header.decode(header_bytes)
-    except (pa.ArrowInvalid, msgspec.DecodeError, StopIteration) as error:
+    except UNREADABLE as error:
         raise Fatal(f"unreadable message on the observations topic: {error}") from error
     return Frame(
         ingested_ms=header.ingested_ms,
@@ -176,7 +178,7 @@ def decode_scored(raw: bytes) -> Scored:
     try:
         header_bytes, c = _decode(raw)
         header = _scored_header.decode(header_bytes)
-    except (pa.ArrowInvalid, msgspec.DecodeError, StopIteration) as error:
+    except UNREADABLE as error:
         raise Fatal(f"unreadable message on the scores topic: {error}") from error
     grids = header.grids
     judged = Judged(

@@ -1,0 +1,224 @@
+"""The contract of a sink: memory and ClickHouse pass the same suite. And what ClickHouse's own sink owes beyond it."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from gridbeacon.config import ClickHouse, Config
+from gridbeacon.errors import ConfigError, GridbeaconError, Transient
+from gridbeacon.model import Alert, DeadLetter, Delivery, GridEvent, Notice, Position
+from gridbeacon.reasons import (
+    Certainty,
+    ConditionState,
+    HandlingState,
+    Level,
+    Mode,
+    Rejection,
+    Stage,
+)
+from sinks import rows
+from sinks.clickhouse import ClickHouseSink, Sink, connect, query
+from sinks.memory import MemorySink
+from sinks.migrate import FOLDER, migrate, migrations
+
+_databases = itertools.count(1)
+Read = Callable[[str, str], list[Any]]
+
+
+@pytest.fixture
+def database(clickhouse: Config) -> Config:
+    """A database of its own, migrated."""
+    name = f"contract{next(_databases)}"
+    config = msgspec.structs.replace(
+        clickhouse, clickhouse=msgspec.structs.replace(clickhouse.clickhouse, database=name)
+    )
+    assert len(migrate(config)) == 1 + len(migrations())
+    return config
+
+
+@pytest.fixture(params=["memory", "clickhouse"])
+def sink(request: pytest.FixtureRequest) -> tuple[Sink, Read]:
+    """A sink, and how to read one column of a table back, in the order of its values."""
+    if request.param == "memory":
+        memory = MemorySink()
+        return memory, lambda table, column: sorted(memory.tables.get(table, {}).get(column, []))
+    config = request.getfixturevalue("database")
+    return ClickHouseSink(config), lambda table, column: sorted(
+        v for (v,) in query(config, f"SELECT {column} FROM {table} FINAL")
+    )
+
+
+def letter(offset: int, body: bytes = b"\xff\x00{") -> DeadLetter:
+    return DeadLetter(
+        reason=Rejection.NOT_JSON,
+        stage=Stage.DECODE,
+        detail="no JSON",
+        topic="crowd.metrics",
+        partition=0,
+        offset=offset,
+        index=0,
+        rejected_ms=1_700_000_000_000,
+        body=body,
+        body_bytes=len(body),
+    )
+
+
+def letters(*offsets: int) -> rows.Columns:
+    return rows.dead_letters(letter(offset) for offset in offsets)
+
+
+def test_what_is_written_is_there_and_counted(sink: tuple[Sink, Read]) -> None:
+    write, read = sink[0].write, sink[1]
+    assert write("dead_letters", letters(1, 2, 3), "a") == 3
+    assert read("dead_letters", "offset") == [1, 2, 3]
+
+
+def test_a_repeat_with_the_same_token_changes_nothing(sink: tuple[Sink, Read]) -> None:
+    write, read = sink[0].write, sink[1]
+    for _ in range(3):
+        write("dead_letters", letters(1, 2), "a")
+    write("dead_letters", letters(3), "b")
+    assert read("dead_letters", "offset") == [1, 2, 3]
+
+
+def test_no_rows_is_no_error(sink: tuple[Sink, Read]) -> None:
+    assert sink[0].write("dead_letters", rows.dead_letters([]), "a") == 0
+
+
+def test_the_columns_given_are_not_changed(sink: tuple[Sink, Read]) -> None:
+    columns = letters(1, 2)
+    before = {name: list(values) for name, values in columns.items()}
+    sink[0].write("dead_letters", columns, "a")
+    assert columns == before
+
+
+def test_a_closed_sink_may_be_used_again(sink: tuple[Sink, Read]) -> None:
+    write, read = sink[0].write, sink[1]
+    write("dead_letters", letters(1), "a")
+    sink[0].close()
+    write("dead_letters", letters(2), "b")
+    assert read("dead_letters", "offset") == [1, 2]
+
+
+def test_rows_of_other_batches_with_the_same_key_are_there_once(database: Config) -> None:
+    sink = ClickHouseSink(database)
+    sink.write("dead_letters", letters(1, 2), "a")
+    sink.write("dead_letters", letters(2, 3), "b")
+    assert query(database, "SELECT count() FROM dead_letters FINAL") == [(3,)]
+
+
+def test_every_table_takes_the_rows_that_the_model_makes(database: Config) -> None:
+    sink = ClickHouseSink(database)
+    event = GridEvent(
+        service_request_id="R-1",
+        service_code="fire",
+        grid_id="310101001002003",
+        occurred_ms=1_700_000_000_123,
+        reported_ms=1_700_000_000_456,
+        position=Position("grid.events", 1, 2, 3),
+        description="烟 “smoke”\n",
+        lat=31.2,
+        expected_ms=1_700_000_000_789,
+    )
+    alert = Alert(
+        alert_id="310101-x",
+        fingerprint="x",
+        rule="safety",
+        cell="310101001002003",
+        area="310101",
+        version=2,
+        level=Level.RED,
+        highest_level=Level.RED,
+        condition_state=ConditionState.ACTIVE,
+        handling_state=HandlingState.NEW,
+        certainty=Certainty.OBSERVED,
+        mode=Mode.LIVE,
+        opened_ms=1_700_000_000_000,
+        changed_ms=1_700_000_000_000,
+        cleared_ms=None,
+        headline="crowded",
+        evidence=(),
+    )
+    older = msgspec.structs.replace(alert, version=1, level=Level.BLUE)
+    notice = Notice(
+        notice_id="msg_1", alert_id="310101-x", sequence=1, type="alert.opened", level=Level.RED, at_ms=1, body="{}"
+    )
+    delivery = Delivery(
+        notice_id="msg_1",
+        alert_id="310101-x",
+        sequence=1,
+        endpoint="desk",
+        attempt=1,
+        attempted_ms=1_700_000_000_000,
+        duration_ms=1.5,
+        status=204,
+        outcome="delivered",
+    )
+    sink.write("grid_events", rows.grid_events([event]), "a")
+    sink.write("alerts", rows.alerts([alert]), "b")
+    sink.write("alerts", rows.alerts([older]), "c")
+    sink.write("notices", rows.notices([notice]), "d")
+    sink.write("deliveries", rows.deliveries([delivery]), "e")
+    sink.write("dead_letters", rows.dead_letters([letter(7)]), "f")
+    (found,) = query(database, "SELECT toUnixTimestamp64Milli(occurred_at), description, lat, long FROM grid_events")
+    assert found == (1_700_000_000_123, event.description, 31.2, None)
+    assert query(database, "SELECT level, version FROM alerts FINAL") == [("red", 2)]  # the newest, in whatever order
+    assert query(database, "SELECT alert_id FROM alerts_now") == [("310101-x",)]
+    assert query(database, "SELECT base64Encode(body), body_bytes FROM dead_letters") == [("/wB7", 3)]
+
+
+def test_migrating_again_changes_nothing(database: Config) -> None:
+    assert migrate(database) == []
+
+
+def test_a_newer_database_and_changed_files_are_refused(database: Config) -> None:
+    client = connect(database)
+    client.execute("INSERT INTO schema_migrations (number, name, checksum) VALUES", [(9999, "future", "x")])
+    with pytest.raises(ConfigError, match="upgrade Gridbeacon"):
+        migrate(database)
+    client.execute("TRUNCATE TABLE schema_migrations")
+    client.execute("INSERT INTO schema_migrations (number, name, checksum) VALUES", [(1, "other", "x")])
+    with pytest.raises(ConfigError, match="another form"):
+        migrate(database)
+
+
+def test_a_migration_that_was_cut_short_is_finished(database: Config) -> None:
+    client = connect(database)
+    client.execute("TRUNCATE TABLE schema_migrations")
+    client.execute("DROP VIEW alerts_now")
+    assert migrate(database) == [f"applied migration 0001_first_light to database {database.clickhouse.database}"]
+    assert query(database, "SELECT count() FROM alerts_now") == [(0,)]
+
+
+def test_every_column_and_table_has_a_comment(database: Config) -> None:
+    name = database.clickhouse.database
+    bare = query(
+        database,
+        f"SELECT table, name FROM system.columns WHERE database = '{name}' AND comment = '' "
+        "AND table NOT IN ('schema_migrations', 'alerts_now')",
+    )
+    assert bare == []
+    assert query(database, f"SELECT name FROM system.tables WHERE database = '{name}' AND comment = ''") == []
+
+
+def test_errors_say_what_to_do(database: Config) -> None:
+    away = msgspec.structs.replace(database, clickhouse=ClickHouse(port=1))
+    with pytest.raises(Transient, match="can't be reached"):
+        ClickHouseSink(away).write("dead_letters", letters(1), "a")
+    bare = msgspec.structs.replace(database, clickhouse=ClickHouse(port=database.clickhouse.port, database="nowhere"))
+    with pytest.raises(Transient, match="gridbeacon init"):
+        ClickHouseSink(bare).write("dead_letters", letters(1), "a")
+    with pytest.raises(GridbeaconError) as refused:
+        ClickHouseSink(database).write("dead_letters", {"nosuch": [1]}, "a")
+    assert not isinstance(refused.value, Transient)
+    remote = msgspec.structs.replace(database, clickhouse=ClickHouse(host="db.example"))
+    with pytest.raises(ConfigError, match=r"clickhouse\.secure"):
+        connect(remote)
+
+
+def test_the_schema_is_shipped() -> None:
+    assert [one.number for one in migrations()] == list(range(1, len(migrations()) + 1))
+    assert FOLDER.is_dir()
