@@ -92,7 +92,8 @@ class Role:
 
     def run(self) -> None:
         """Work until told to stop (SIGTERM, SIGINT); the process ends with it."""
-        faust.Worker(self.app, loglevel="WARNING", quiet=True, redirect_stdouts=False).execute_from_commandline()
+        worker = faust.Worker(self.app, loglevel="WARNING", quiet=True, redirect_stdouts=False, override_logging=False)
+        worker.execute_from_commandline()
 
     def task(self, function: Callable[[], Awaitable[None]]) -> None:
         """Run ``function`` beside the agent for as long as the process works."""
