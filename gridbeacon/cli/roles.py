@@ -1,6 +1,7 @@
 """One role in this process."""
 
 import asyncio
+import gc
 from pathlib import Path
 
 from gridbeacon.config import Config
@@ -10,11 +11,15 @@ from streams.access import check_access
 
 #: Offset of each role's port for metrics.
 NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4}
+#: Records and states come and go by the hundred thousand and hold no cycles: Python's own habit of looking for such
+#: after every 700 new objects costs a tenth of the time.
+GC_THRESHOLDS = (100_000, 20, 50)
 
 
 def run_role(role: str, config: Config, folder: Path, instance: str | None) -> None:
     """Run a role until SIGTERM or SIGINT; file names of the registry are relative to ``folder``."""
     logs.configure(config.observability, role)
+    gc.set_threshold(*GC_THRESHOLDS)
     if config.observability.metrics_port:
         telemetry.serve(config.observability.metrics_port + NUMBER[role])
     check_access(config)

@@ -1,0 +1,135 @@
+"""The questions of ``docs/tables.md`` have answers: they run where ``up`` would keep its tables."""
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from clickhouse_driver import Client
+
+from gridbeacon.config import ClickHouse, Config
+from gridbeacon.config import Registry as Files
+from gridbeacon.demo import square
+from gridbeacon.model import Alert, AlertEvent, Delivery, Notice, Verdict
+from gridbeacon.registry import Registry
+from gridbeacon.timeline import ticked
+from sinks import rows
+from sinks.clickhouse import ClickHouseSink, ask, query
+from sinks.migrate import migrate, migrations
+from streams.backtest import backtest
+from streams.embedded.ports import accepts, free_pair
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = (ROOT / "docs" / "tables.md").read_text(encoding="utf-8")
+T0 = 1_700_000_040_000
+HOUR_MS = 3_600_000
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
+    """A database that holds what the engine finds in two hours of the made square, each notice delivered once."""
+    port = free_pair()
+    folder = tmp_path_factory.mktemp("tables")
+    command = [sys.executable, "-m", "sinks.embedded", "--data", str(folder), "--port", str(port)]
+    endpoint = subprocess.Popen(command, cwd=ROOT)
+    try:
+        deadline = time.monotonic() + 30
+        while not accepts(port):
+            assert endpoint.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        config = Config(clickhouse=ClickHouse(port=port), registry=Files(unknown_sensors="register"))
+        assert migrate(config)
+        _fill(config)
+        yield config
+    finally:
+        endpoint.terminate()
+        endpoint.wait(20)
+
+
+def _fill(config: Config) -> None:
+    registry = Registry(
+        {sensor.sensor_id: sensor for sensor in square.sensors()}, {cell.grid_id: cell for cell in square.cells()}
+    )
+    lines = square.lines(T0, T0 + 2 * HOUR_MS, T0 + HOUR_MS // 2)
+    found = list(backtest(config, registry, ticked(lines, 60_000), T0 + 3 * HOUR_MS))
+
+    def of(kind: type) -> list:
+        return [one for one in found if isinstance(one, kind)]
+
+    deliveries = [
+        Delivery(
+            notice_id=notice.notice_id,
+            alert_id=notice.alert_id,
+            sequence=notice.sequence,
+            endpoint="dispatch",
+            attempt=1,
+            attempted_ms=notice.at_ms + 40,
+            duration_ms=60.0,
+            status=204,
+            outcome="delivered",
+        )
+        for notice in of(Notice)
+    ]
+    sink = ClickHouseSink(config)
+    for table, columns in (
+        ("observations", rows.verdicts(of(Verdict))),
+        ("alerts", rows.alerts(of(Alert))),
+        ("alert_events", rows.alert_events(of(AlertEvent))),
+        ("notices", rows.notices(of(Notice))),
+        ("deliveries", rows.deliveries(deliveries)),
+    ):
+        assert sink.write(table, columns, table)
+    sink.close()
+
+
+@pytest.mark.parametrize("sql", blocks("sql"))
+def test_every_question_has_an_answer(stored: Config, sql: str) -> None:
+    columns, found = ask(stored, sql)
+    assert columns
+    assert found
+
+
+def test_the_answers_are_right(stored: Config) -> None:
+    lead, _, steps, told, unusual = (
+        [dict(zip(columns, row, strict=True)) for row in found]
+        for columns, found in (ask(stored, sql) for sql in blocks("sql"))
+    )
+    assert [row["minutes_of_warning"] > 0 for row in lead] == [True]
+    assert (steps[0]["event"], steps[-1]["event"]) == ("opened", "cleared")
+    assert all(bool(row["notice_id"]) != bool(row["held"]) for row in steps)
+    ((notices,),) = query(stored, "SELECT count() FROM notices FINAL")
+    assert [(row["endpoint"], row["notices"], row["p99_secs"]) for row in told] == [("dispatch", notices, 0.1)]
+    assert {row["worst"] for row in unusual} >= {"red"}
+
+
+def test_the_snippet_connects(stored: Config, capsys: pytest.CaptureFixture[str]) -> None:
+    (snippet,) = blocks("python")
+    namespace: dict[str, object] = {}
+    exec(snippet.replace("19000", str(stored.clickhouse.port)), namespace)
+    ((count,),) = query(stored, "SELECT count() FROM observations FINAL")
+    assert capsys.readouterr().out == f"[({count},)]\n"
+    client = namespace["client"]
+    assert isinstance(client, Client)
+    client.disconnect()
+    defaults = msgspec.to_builtins(Config())["clickhouse"]
+    assert (defaults["port"], defaults["database"], defaults["username"]) == (19000, "gridbeacon", "default")
+
+
+def test_the_schema_of_the_document_is_the_one_in_the_database(stored: Config) -> None:
+    described = query(stored, "SELECT name, comment FROM system.tables WHERE database = 'gridbeacon'")
+    names = {statement.split()[2] for one in migrations() for statement in one.statements}
+    assert names <= {name for name, _ in described}
+    for name, comment in described:
+        if name in names:
+            assert f"### `{name}`\n\n{comment}." in DOC
