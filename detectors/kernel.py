@@ -333,7 +333,13 @@ def judge_rows(
 
 
 def compile_now() -> None:
-    """Compile ``judge_rows`` (kept on disk, once per machine) by judging nothing."""
-    columns: Any = [np.zeros(0, kind) for kind in ("i8", "i8", "u1", "i8", "f8", "f4", "f4", "u1", "u1", "i8")]
+    """Compile ``judge_rows`` (kept on disk, once per machine) by judging nothing, for both kinds of columns."""
     judge: Any = judge_rows  # a dispatcher, which numba's stubs do not let us call with a list
-    judge(np.zeros(1, SERIES), np.zeros(1, SOURCE), *columns, NEVER, np.zeros(1, RULES), np.zeros(0, RESULT))
+    found: Any = [np.zeros(0, np.int64) for _ in range(2)]
+    columns: Any = [np.zeros(0, kind) for kind in ("u1", "i8", "f8", "f4", "f4", "u1", "u1")]
+    hours = np.zeros(0, np.int64)
+    for writable in (True, False):  # columns of a message can't be written to: another type to numba
+        for column in columns:
+            column.setflags(write=writable)
+        states = np.zeros(1, SERIES), np.zeros(1, SOURCE)
+        judge(*states, *found, *columns, hours, NEVER, np.zeros(1, RULES), np.zeros(0, RESULT))

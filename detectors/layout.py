@@ -89,8 +89,9 @@ RULES = np.dtype(
         ("inflow_minutes", "f8"),
         ("stuck_repeats", "i8"),
         ("jump_from_per_m2", "f8"),
-        ("min_coverage", "f8"),
-        ("min_confidence", "f8"),
+        # as narrow as what they are compared with: a share of exactly the least is enough
+        ("min_coverage", "f4"),
+        ("min_confidence", "f4"),
         ("min_history", "i8"),
         ("min_days", "i8"),
     ],

@@ -64,15 +64,19 @@ class States:
             self.sources[number] = blank_source()
         self.sensors[number], self.cells[number] = sensor, sensor.grid_id
         self._definitions[number] = bytes([VERSION]) + msgspec.msgpack.encode(sensor)
-        row = self.sources[number]
+        self._apply(number)
+        self._changed_sources[number] = True
+        return number
+
+    def _apply(self, number: int) -> None:
+        """Take over what the registry and the configuration say of a source."""
+        row, sensor = self.sources[number], self.sensors[number]
         quality = self._quality
         row["interval_ms"] = round(sensor.interval_secs * 1000)
         quiet_secs = max(quality.quiet_intervals * sensor.interval_secs, quality.quiet_min_secs)
         row["quiet_after_ms"] = _NO_QUIET_MS if sensor.kind is Kind.EVENTS else round(quiet_secs * 1000)
         row["area_m2"] = np.nan if sensor.area_m2 is None else sensor.area_m2
         row["capacity"] = np.nan if sensor.capacity is None else sensor.capacity
-        self._changed_sources[number] = True
-        return number
 
     def numbers_of(self, names: tuple[str, ...], *, events: bool = False) -> I8:
         """Return the number of each source. Raises ``Fatal`` when one was never defined."""
@@ -132,6 +136,7 @@ class States:
         _check(value[0])
         number = self.define(msgspec.msgpack.decode(value[1 : -SOURCE.itemsize], type=Sensor))
         self.sources[number] = np.frombuffer(value, SOURCE, 1, len(value) - SOURCE.itemsize)[0]
+        self._apply(number)  # the configuration may have changed since
         self._changed_sources[number] = False
 
     def restore_series(self, key: bytes, value: bytes) -> None:
@@ -148,6 +153,8 @@ class States:
         self.detectors[number].restore(tuple(row["detector"].tolist()))
         if row["episode"]:
             self.episodes[number] = (int(row["episode"]), int(row["calm"]))
+        else:
+            self.episodes.pop(number, None)
 
     def silent(self, now_ms: int) -> list[int]:
         """Return the sources whose deadline has come, in order of deadline and name, and mark them as quiet."""

@@ -78,7 +78,7 @@ class Topics(Section, frozen=True):
 class Ingest(Section, frozen=True):
     """The edge: how much at a time, what is refused, when to stop."""
 
-    batch_records: Count = 4000
+    batch_records: Count = 10_000
     """Records a batch takes at most."""
     linger_ms: Annotated[float, Meta(ge=0, le=1000)] = 20.0
     """A small batch waits this long for company before the next poll."""

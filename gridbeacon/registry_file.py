@@ -1,6 +1,7 @@
-"""Reads the registry from CSV and GeoJSON files; whatever is wrong is one sentence with file, place and fix."""
+"""Reads the registry from CSV and GeoJSON files; whatever is wrong is one sentence with file, line and fix."""
 
 import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,17 @@ from gridbeacon.registry import Registry, is_grid_code
 
 T = TypeVar("T")
 Row = tuple[str, dict[str, Any]]
+MAX_ID_CHARS = 200
+"""As in records: a longer name could never be met."""
+
+
+class _Features(msgspec.Struct):
+    features: list[msgspec.Raw]
+
+
+class _Feature(msgspec.Struct):
+    properties: dict[str, Any]
+    geometry: dict[str, Any] | None = None
 
 
 def load_registry(config: Config, base: Path) -> Registry:
@@ -32,74 +44,154 @@ def load_registry(config: Config, base: Path) -> Registry:
     for name in config.registry.cells:
         for where, fields in _rows(base / name):
             cell = _convert(where, fields, Cell)
-            if not is_grid_code(cell.grid_id, config.grid.pattern):
-                raise ConfigError(
-                    f"{where}: grid_id {cell.grid_id!r} does not match grid.pattern {config.grid.pattern}"
-                )
+            _check_cell(where, cell, config.grid.pattern)
             if cells.setdefault(cell.grid_id, cell) is not cell:
                 raise ConfigError(f"{where}: grid_id {cell.grid_id!r} occurs twice; remove one")
     return Registry(sensors, cells)
 
 
 def _rows(path: Path) -> Iterator[Row]:
+    """Yield (``file:line`` where it begins, fields) of each row or feature."""
     try:
-        if path.suffix.lower() == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                for row in csv.DictReader(file):
-                    yield f"{path}:{len(row) and _line(row)}", _csv_values(row)
-                return
-        yield from _features(path)
+        yield from _lines(path) if path.suffix.lower() == ".csv" else _features(path)
     except OSError as error:
         raise ConfigError(f"{path} can't be read ({error.strerror}): correct the file name under registry:") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from error
 
 
-def _line(row: dict[str, Any]) -> str:
-    return str(row.get("sensor_id") or row.get("grid_id") or "?")
+def _lines(path: Path) -> Iterator[Row]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file, strict=True)
+        begin = 1
+        header: list[str] = []
+        try:
+            for cells in reader:
+                where, begin = f"{path}:{begin}", reader.line_num + 1
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if not header:
+                    header = _header(where, cells)
+                elif len(cells) > len(header):
+                    raise ConfigError(
+                        f"{where}: {len(cells)} values for {len(header)} columns; quote a value that holds a comma"
+                    )
+                else:
+                    yield where, _csv_values(dict(zip(header, cells, strict=False)))
+        except csv.Error as error:
+            raise ConfigError(f"{path}:{begin}: no CSV ({error}): correct the quotes of this line") from error
+    if not header:
+        raise ConfigError(f"{path}:1: the first line must name the columns; the file is empty")
 
 
-def _csv_values(row: dict[str, Any]) -> dict[str, Any]:
+def _header(where: str, cells: list[str]) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    twice = [name for number, name in enumerate(header) if name and name in header[:number]]
+    if twice:
+        raise ConfigError(f"{where}: column {twice[0]!r} occurs twice; remove one")
+    return header
+
+
+def _csv_values(row: dict[str, str]) -> dict[str, Any]:
     """Return the cells that say something; lists are separated by ``;``."""
-    values: dict[str, Any] = {
-        k: v.strip() for k, v in row.items() if k is not None and isinstance(v, str) and v.strip()
-    }
+    values: dict[str, Any] = {name: text.strip() for name, text in row.items() if name and text.strip()}
     if "neighbours" in values:
         values["neighbours"] = [part.strip() for part in values["neighbours"].split(";") if part.strip()]
     return values
 
 
 def _features(path: Path) -> Iterator[Row]:
+    body = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
     try:
-        found = msgspec.json.decode(path.read_bytes())
-        features = found["features"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise ConfigError(f"{path} is neither CSV (*.csv) nor a GeoJSON FeatureCollection: {error}") from error
-    for number, feature in enumerate(features):
-        where = f"{path}: feature {number}"
-        if not isinstance(feature, dict) or not isinstance(feature.get("properties"), dict):
-            raise ConfigError(f"{where} has no properties: each feature needs an object of them")
-        values = dict(feature["properties"])
-        geometry = feature.get("geometry") or {}
-        if geometry.get("type") == "Point":
-            values.setdefault("long", geometry["coordinates"][0])
-            values.setdefault("lat", geometry["coordinates"][1])
-        elif geometry.get("type") == "Polygon":
-            values.setdefault("polygon", [point[:2] for point in geometry["coordinates"][0]])
-        yield where, values
+        features = msgspec.json.decode(body, type=_Features).features
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{path}{_json_line(body)} is neither CSV (*.csv) nor a GeoJSON FeatureCollection: {error}"
+        ) from error
+    at = 0
+    for raw in features:
+        text = bytes(raw)
+        begin = body.find(text, at)
+        at = begin + len(text)
+        where = f"{path}:{_line_at(body, begin)}"
+        try:
+            feature = msgspec.json.decode(text, type=_Feature)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{where}: no GeoJSON feature with properties: {error}") from error
+        yield where, {**_geometry(where, feature.geometry), **feature.properties}
+
+
+def _line_at(body: bytes, offset: int) -> int:
+    return body.count(b"\n", 0, offset) + 1
+
+
+def _json_line(body: bytes) -> str:
+    """Return ``:line`` of what makes bytes no JSON, '' when that is not to be told."""
+    try:
+        json.loads(body)
+    except json.JSONDecodeError as error:
+        return f":{error.lineno}"
+    except (ValueError, RecursionError):
+        return ""
+    return ""
+
+
+def _geometry(where: str, geometry: dict[str, Any] | None) -> dict[str, Any]:
+    if geometry is None:
+        return {}
+    kind = geometry.get("type")
+    try:
+        if kind == "Point":
+            long, lat = msgspec.convert(geometry["coordinates"][:2], tuple[float, float])
+            return {"long": long, "lat": lat}
+        if kind == "Polygon":
+            ring = [point[:2] for point in geometry["coordinates"][0]]
+            return {"polygon": msgspec.convert(ring, tuple[tuple[float, float], ...])}
+    except (LookupError, TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: the coordinates of the {kind} are not as GeoJSON has them ({error})") from error
+    raise ConfigError(f"{where}: geometry {str(kind)[:50]!r} is not supported; use Point, Polygon or null")
 
 
 def _convert(where: str, fields: dict[str, Any], kind: type[T]) -> T:
     try:
         return msgspec.convert(fields, kind, strict=False)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: {error}; correct this value") from error
+
+
+def _check_code(where: str, name: str, code: str, pattern: str) -> None:
+    if not is_grid_code(code, pattern):
+        raise ConfigError(f"{where}: {name} {code[:100]!r} does not match grid.pattern {pattern}")
 
 
 def _check_sensor(where: str, sensor: Sensor, pattern: str) -> None:
-    if not is_grid_code(sensor.grid_id, pattern):
-        raise ConfigError(f"{where}: grid_id {sensor.grid_id!r} does not match grid.pattern {pattern}")
+    name = sensor.sensor_id
+    if not name.strip() or name != name.strip() or len(name) > MAX_ID_CHARS or not name.isprintable():
+        raise ConfigError(
+            f"{where}: sensor_id {name[:100]!r} must be 1 to {MAX_ID_CHARS} printable characters, no space at its ends"
+        )
+    _check_code(where, "grid_id", sensor.grid_id, pattern)
     for name in ("capacity", "area_m2", "width_m", "interval_secs"):
         value = getattr(sensor, name)
         if value is not None and not 0 < value < 1e9:
-            raise ConfigError(f"{where}: {name} is {value}, it must be above 0")
+            raise ConfigError(f"{where}: {name} is {value}, it must be above 0 and below 1e9")
+    _check_point(where, sensor.long or 0.0, sensor.lat or 0.0)
+    if (sensor.lat is None) != (sensor.long is None):
+        raise ConfigError(f"{where}: lat and long belong together; give both or none")
+
+
+def _check_cell(where: str, cell: Cell, pattern: str) -> None:
+    _check_code(where, "grid_id", cell.grid_id, pattern)
+    for neighbour in cell.neighbours:
+        _check_code(where, "the neighbour", neighbour, pattern)
+    if cell.population is not None and not 0 <= cell.population < 1e10:
+        raise ConfigError(f"{where}: population is {cell.population}, it must be 0 or more")
+    if 0 < len(cell.polygon) < 3:
+        raise ConfigError(f"{where}: the polygon has {len(cell.polygon)} corners, it needs three or more")
+    for long, lat in cell.polygon:
+        _check_point(where, long, lat)
+
+
+def _check_point(where: str, long: float, lat: float) -> None:
+    if not (-180 <= long <= 180 and -90 <= lat <= 90):
+        raise ConfigError(f"{where}: long {long}, lat {lat} is no point in degrees (GeoJSON has long before lat)")

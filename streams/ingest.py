@@ -87,6 +87,8 @@ class Ingest:
             **clients,
         )
         self._stop = asyncio.Event()
+        self._delivered: dict[TopicPartition, int] = {}
+        self._committing: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Work until SIGTERM or SIGINT; what was read and not committed is read again by the next process."""
@@ -119,6 +121,8 @@ class Ingest:
             if delivering is not None:
                 await delivering
                 delivering = None
+            if self._committing is not None and self._committing.done():
+                self._committing.result()  # raises what went wrong
             if batch.frames or batch.dead_letters or offsets:
                 # Delivered while the next batch is read and decoded.
                 delivering = asyncio.create_task(self._deliver(batch, offsets))
@@ -126,6 +130,8 @@ class Ingest:
                 await asyncio.sleep(settings.linger_ms / 1000)  # a little company makes frames worth their while
         if delivering is not None:
             await delivering
+        if self._committing is not None:
+            await self._committing
 
     def _read(self, records: dict[TopicPartition, list[Any]]) -> tuple[Batch, dict[TopicPartition, int]]:
         """Decode what was polled; raise ``FuseBlown`` before anything of a hopeless batch is sent."""
@@ -150,7 +156,7 @@ class Ingest:
         return batch, offsets
 
     async def _deliver(self, batch: Batch, offsets: dict[TopicPartition, int]) -> None:
-        """Send a batch, wait for the broker, then commit."""
+        """Send a batch and wait for the broker; then its offsets may be committed."""
         async with asyncio.timeout(DELIVER_SECS):
             frames = {number: deque(frames) for number, frames in batch.frames.items() if frames}
             letters = [
@@ -166,12 +172,20 @@ class Ingest:
                 await asyncio.gather(*sent)
                 frames = {number: queue for number, queue in frames.items() if queue}
             await asyncio.gather(*letters)
-            if offsets:
-                try:
-                    await self._consumer.commit(offsets)
-                except NO_LONGER_OURS as error:
-                    log.info("partitions moved, the new owner repeats the batch", detail=str(error))
         self._count(batch)
+        # The next batch need not wait for this: offsets may follow late, and what is read again is dropped by position.
+        self._delivered |= offsets
+        if self._committing is None or self._committing.done():
+            self._committing = asyncio.create_task(self._commit())
+
+    async def _commit(self) -> None:
+        """Commit what has been delivered, until there is nothing new."""
+        while self._delivered:
+            offsets, self._delivered = self._delivered, {}
+            try:
+                await self._consumer.commit(offsets)
+            except NO_LONGER_OURS as error:
+                log.info("partitions moved, the new owner repeats the batch", detail=str(error))
 
     async def _send(self, number: int, frame: Frame) -> "asyncio.Future[Any]":
         sent = await self._producer.send(self._observations, encode_frame(frame), partition=number)

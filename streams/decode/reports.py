@@ -11,6 +11,8 @@ from streams.decode.wire import Refused, name_of, text_of, time_of
 
 ENTITY_TYPE = "service_requests"
 ROLES = ("grid_worker", "citizen_hotline", "citizen_app", "media", "superior", "sensor", "video")
+LATEST_MS = 7_258_118_400_000
+"""2200-01-01."""
 VERIFICATIONS = ("unverified", "verified", "rejected", "duplicate")
 #: Fields that a record may have without their being counted as unknown. ``media_url`` is known and never kept: what
 #: it links to may show people.
@@ -36,7 +38,6 @@ def read_report(fields: dict[str, Any], position: Position, config: Config, regi
     if occurred is None:
         raise Refused(Rejection.MISSING_FIELD, "requested_datetime (or occurred_at) is missing")
     lat, long = point_of(fields)
-    updated, expected = time_of(fields, "updated_datetime"), time_of(fields, "expected_datetime")
     return GridEvent(
         service_request_id=request_id,
         service_code=code,
@@ -56,8 +57,8 @@ def read_report(fields: dict[str, Any], position: Position, config: Config, regi
         address_string=text_of(fields, "address_string"),
         lat=lat,
         long=long,
-        updated_ms=updated[1] if updated else None,
-        expected_ms=expected[1] if expected else None,
+        updated_ms=_moment(fields, "updated_datetime"),
+        expected_ms=_moment(fields, "expected_datetime"),
     )
 
 
@@ -72,6 +73,16 @@ def _cell(fields: dict[str, Any], lat: float | None, long: float | None, config:
     if config.registry.unknown_cells == "reject" and grid_id not in registry.cells:
         raise Refused(Rejection.UNKNOWN_GRID, f"{grid_id} is not in the registry of cells")
     return str(grid_id)
+
+
+def _moment(fields: dict[str, Any], name: str) -> int | None:
+    found = time_of(fields, name)
+    if found is None:
+        return None
+    # "Never" as the year 1 or 9999 fits no table.
+    if not 0 <= found[1] < LATEST_MS:
+        raise Refused(Rejection.OUT_OF_RANGE, f"{name} must be in 1970..2199; leave it out when it is not known")
+    return found[1]
 
 
 def _one_of(fields: dict[str, Any], name: str, words: tuple[str, ...]) -> str:

@@ -2,9 +2,10 @@
 
 import json
 import math
-from datetime import UTC, datetime
+import re
+from datetime import datetime
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,11 @@ from gridbeacon.reasons import Rejection
 #: Keys of NGSI that describe an entity instead of measuring something.
 NGSI_KEYS = frozenset({"@context", "type", "id"})
 MAX_ID_CHARS = 200
+#: What RFC 3339 says, the zone left out at will. ``fromisoformat`` knows more (week dates, a comma for the point).
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|z|[+-]\d\d:\d\d)?", re.ASCII
+)
+_MAX_FLOAT_DIGITS = 308
 
 
 class Refused(Exception):
@@ -23,37 +29,44 @@ class Refused(Exception):
         self.reason, self.detail = reason, detail
 
 
-def parse(raw: bytes) -> Any:
-    """Return the JSON value of a record. Raises ``Refused`` (not_json, not_finite, too_deep)."""
+def parse(raw: bytes) -> tuple[Any, bool]:
+    """Return (JSON value of a record, whether all of its numbers are finite). Raises ``Refused`` (not_json, too_deep).
+
+    NaN, Infinity and numbers beyond 1e308 are read, so that they cost one object of an array and not the array.
+    """
     try:
-        return msgspec.json.decode(raw)
+        return msgspec.json.decode(raw), True
     except RecursionError:
         raise Refused(Rejection.TOO_DEEP, "the record nests too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        if _holds_non_finite(raw):
-            raise Refused(Rejection.NOT_FINITE, "NaN, Infinity and numbers beyond 1e308 are no values") from None
-        raise Refused(Rejection.NOT_JSON, str(error)[:200]) from None
+    except ValueError as error:  # msgspec's and what its parts raise
+        try:
+            found = json.loads(raw.decode(), parse_int=_whole)
+            json.dumps(found, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        except (ValueError, RecursionError):
+            raise Refused(Rejection.NOT_JSON, str(error)[:200]) from None
+        return found, False
 
 
-def _holds_non_finite(raw: bytes) -> bool:
-    """Return whether a record would be JSON but for a number that is not finite."""
+def _whole(digits: str) -> float:
+    return int(digits) if len(digits) <= _MAX_FLOAT_DIGITS else math.inf
 
-    def constant(_: str) -> NoReturn:
-        raise OverflowError
 
-    def number(text: str) -> float:
-        value = float(text)
-        if math.isinf(value):
-            raise OverflowError
-        return value
+def is_finite(value: Any) -> bool:
+    """Return whether every number in a JSON value, at any depth, is finite.
 
-    try:
-        json.loads(raw.decode(), parse_constant=constant, parse_float=number)
-    except OverflowError:
-        return True
-    except (ValueError, RecursionError):
-        return False
-    return False
+    >>> is_finite({"a": [1, {"b": 2.5}]}), is_finite({"a": [1, {"b": float("nan")}]})
+    (True, False)
+    """
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            stack += item.values()
+        elif isinstance(item, list):
+            stack += item
+        elif isinstance(item, float) and not math.isfinite(item):
+            return False
+    return True
 
 
 def unwrap(entity: dict[str, Any]) -> dict[str, Any]:
@@ -88,11 +101,11 @@ def period(text: str) -> tuple[int | None, int]:
 
 def _instant(text: str) -> int:
     # Times of ISO 8601 that RFC 3339 does not know (week dates, dates alone) are refused, not guessed at.
-    if len(text) < 19 or text[10] not in "Tt ":
+    found = _RFC3339.fullmatch(text)
+    if found is None:
         raise ValueError(text)
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    day, time, zone = found.groups()
+    moment = datetime.fromisoformat(f"{day}T{time}{(zone or 'Z').upper()}")
     return round(moment.timestamp() * 1000)
 
 
