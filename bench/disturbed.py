@@ -31,12 +31,20 @@ from streams.replay import replay
 from streams.store import LANES, group_of
 
 SECRET = "whsec_Y2hhb3MtY2hhb3MtY2hhb3MtY2hhb3MtY2hhb3M="
+_CAMERA = '{"id":"CAM-00000","type":"CrowdFlowObserved","dateObserved":"%s","peopleCount":%s}'
 GARBAGE = (
     b"\xff\xfe",
     b"{",
     b"[]",
+    b"null",
+    b"[" * 200_000,
     b'{"type":"CrowdFlowObserved"}',
-    b'{"id":"nobody","dateObserved":"2023-11-14T22:00:00Z"}',
+    b'{"id":"nobody","type":"CrowdFlowObserved","dateObserved":"2023-11-14T22:00:00Z","peopleCount":1}',
+    (_CAMERA % ("1970-01-01T00:00:00Z", "1")).encode(),
+    (_CAMERA % ("2099-01-01T00:00:00Z", "1")).encode(),
+    (_CAMERA % ("2023-11-14T22:00:00Z", "NaN")).encode(),
+    (_CAMERA % ("2023-11-14T22:00:00Z", "1e308")).encode(),
+    (_CAMERA % ("2023-11-14T22:00:00Z", '1,"faceId":"x"')).encode(),
 )
 TICK_MS = 10_000
 

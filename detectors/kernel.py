@@ -233,8 +233,8 @@ def foresee(row: Any, x: float, hour: int, per_bin: float) -> float:
     """Return what the profile expects at an hour of the week."""
     week_visits, day_visits = row["week_visits"][hour], row["day_visits"][hour % 24]
     if day_visits > 0:
-        visits = week_visits / per_bin
-        return float((visits * row["week"][hour] + DAY_WEIGHT * row["day"][hour % 24]) / (visits + DAY_WEIGHT))
+        visits, week, day = week_visits / per_bin, float(row["week"][hour]), float(row["day"][hour % 24])
+        return float((visits * week + DAY_WEIGHT * day) / (visits + DAY_WEIGHT))
     return float(row["slow"]) if row["count"] > 0 else x
 
 
@@ -242,7 +242,8 @@ def foresee(row: Any, x: float, hour: int, per_bin: float) -> float:
 def visit(means: F4, visits: Any, at: int, x: float, per_bin: float) -> None:
     """Move one bin of the profile towards what was seen."""
     gain = max(BIN_GAIN / per_bin, 1.0 / (visits[at] + 1.0))
-    means[at] = np.float32(means[at] + gain * (x - means[at]))
+    mean = float(means[at])
+    means[at] = np.float32(mean + gain * (x - mean))
     if visits[at] < MOST_VISITS:
         visits[at] += 1
 

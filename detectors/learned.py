@@ -1,8 +1,8 @@
 """The detectors of the learned layer, by the name that the configuration uses. Add one by a line in ``DETECTORS``.
 
-A detector sees the residual of one series: the observation less what its hour-of-week profile expects, finite, in the
-unit of the profile (the metric's own, or its square root for counts). It never decides what to learn from: that is the
-observer's own decision.
+A detector sees the residual of one series: the observation less what its hour-of-week profile expects, in the unit of
+the profile (the metric's own, or its square root for counts), so never larger than the widest range of a metric (1e9).
+It never decides what to learn from: that is the observer's own decision. ``conformance`` holds what it must keep to.
 """
 
 import math

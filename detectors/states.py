@@ -153,8 +153,6 @@ class States:
         self.detectors[number].restore(tuple(row["detector"].tolist()))
         if row["episode"]:
             self.episodes[number] = (int(row["episode"]), int(row["calm"]))
-        else:
-            self.episodes.pop(number, None)
 
     def silent(self, now_ms: int) -> list[int]:
         """Return the sources whose deadline has come, in order of deadline and name, and mark them as quiet."""

@@ -173,5 +173,5 @@ def _who(config: Config) -> str:
 
 def _fix(config: Config) -> str:
     if config.clickhouse.host == EMBEDDED:
-        return "start it with gridbeacon up"
+        return "start it with gridbeacon up and the same configuration"
     return "check clickhouse.host and clickhouse.port, or start it"

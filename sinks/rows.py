@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gridbeacon.frame import Judged
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, Delivery, GridEvent, Notice, Verdict, to_json
+from gridbeacon.model import Alert, AlertEvent, DeadLetter, Delivery, GridEvent, Notice, Verdict, plain, to_json
 from gridbeacon.reasons import REASONS
 from gridbeacon.vocabulary import METRICS
 
@@ -139,7 +139,7 @@ def alerts(found: Iterable[Alert]) -> Columns:
             "changed_at": a.changed_ms,
             "cleared_at": a.cleared_ms,
             "headline": a.headline,
-            "evidence": to_json(a.evidence).decode(),
+            "evidence": to_json(plain(a.evidence)).decode(),
         }
         for a in found
     )

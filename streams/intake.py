@@ -357,7 +357,12 @@ class Intake:
     def _letter(
         self, rejected: Rejected, topic: str, partition: int, offset: int, raw: bytes, now_ms: int
     ) -> DeadLetter:
-        hidden = rejected.reason is Rejection.PRIVACY or len(raw) > self._config.ingest.max_dead_letter_bytes
+        # Another object of the same record, or a part that can't be read, may show a person too.
+        hidden = (
+            rejected.reason is Rejection.PRIVACY
+            or len(raw) > self._config.ingest.max_dead_letter_bytes
+            or not self._decoder.privacy.may_keep(raw)
+        )
         return DeadLetter(
             reason=rejected.reason,
             stage=rejected.stage,

@@ -88,7 +88,9 @@ def _diagnose(error: BaseException, config: Config) -> tuple[type[GridbeaconErro
         protocol = broker.security_protocol
         return Transient, f"{who} hangs up on {protocol}; check broker.security_protocol, unless it is just restarting"
     if names & {"KafkaConnectionError", "NoBrokersAvailable", "KafkaTimeoutError", "TimeoutError", "OSError"}:
-        fix = "start it with gridbeacon up" if broker.bootstrap == "embedded" else "check broker.bootstrap, or start it"
+        fix = "check broker.bootstrap, or start it"
+        if broker.bootstrap == "embedded":
+            fix = "start it with gridbeacon up and the same configuration"
         return Transient, f"{who} can't be reached; {fix}"
     again = any(getattr(one, "retriable", False) for one in chain)
     return Transient if again else ConfigError, f"{who} answered {type(error).__name__}: {said}"

@@ -69,6 +69,7 @@ def configure(settings: Observability, role: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.NOTSET)
     for name in ("gridbeacon", "role", "ingest", "store", "notify", "supervise"):
         logging.getLogger(name).setLevel(settings.log_level.upper())
     structlog.contextvars.bind_contextvars(process=role)

@@ -1,5 +1,6 @@
 """The command line: each command is a thin function; whatever it needs is imported when it runs."""
 
+import logging
 import os
 import sys
 
@@ -32,6 +33,8 @@ for module in (run, setup, data, look):
 
 def main() -> None:
     """Run the command that the arguments ask for; an error is one sentence on standard error and an exit code."""
+    # While a broker is away its client says so dozens of times a second; the command says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         app()
     except GridbeaconError as error:

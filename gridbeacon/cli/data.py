@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from gridbeacon.cli.common import ConfigOption, config_of, folder_of
+from gridbeacon.config import Config
 from gridbeacon.errors import UsageError
+from gridbeacon.reasons import Mode
 
 FilesArgument = Annotated[list[Path], typer.Argument(help="JSON lines in wire format (*.jsonl, *.jsonl.gz).")]
 TickOption = Annotated[float, typer.Option("--tick-secs", min=0.001, help="Event time between two ticks.")]
@@ -46,10 +49,10 @@ def replay(
 
     settings = config_of(config)
     factor = speed_of(speed)
-    check_access(settings)
     span = survey(files)
     if span.first_ms is None:
         raise UsageError("the files hold no record")
+    check_access(settings)
     shift_ms = time.time_ns() // 1_000_000 - span.first_ms if shift_to_now else 0
     with progress("replaying", span.records) as advance:
         line = timeline(files, round(tick_secs * 1000), shift_ms)
@@ -75,7 +78,8 @@ def backtest(
 ) -> None:
     """Say what the engine finds in recorded data: the same core in this process, without Kafka.
 
-    Prints one JSON object a line. With --from-topics it says what the running engine must have stored.
+    Prints one JSON object a line. Alerts are marked as of a replay. With --from-topics it says what the running engine
+    must have stored.
     """
     from gridbeacon.cli.results import Kinds, printer, storer
     from streams.backtest import backtest as run
@@ -99,12 +103,20 @@ def backtest(
 
         span = survey(files or [])
         registry = load_registry(settings, folder_of(config))
+        settings = as_replay(settings)
         now_ms = time.time_ns() // 1_000_000
         with progress("backtesting", span.records) as advance:
             line = counted(timeline(files or [], round(tick_secs * 1000)), advance)
             for found in run(settings, registry, line, now_ms):
                 if kinds.wanted(found):
                     take(found)
+
+
+def as_replay(config: Config) -> Config:
+    """Return the configuration with alerts marked as of a replay, unless it says that they are of something else."""
+    if config.situate.mode is not Mode.LIVE:
+        return config
+    return msgspec.structs.replace(config, situate=msgspec.structs.replace(config.situate, mode=Mode.REPLAY))
 
 
 def speed_of(text: str) -> float | None:

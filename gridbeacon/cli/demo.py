@@ -96,7 +96,7 @@ class Demo:
             if self._failed:
                 raise self._failed[0]
             self._ask(config)
-            self._tell_how_to_go_on(file)
+            self._tell_how_to_go_on(file, ended=leave)
             while not leave:
                 house_of.check()
                 self._print_waiting()
@@ -202,13 +202,17 @@ class Demo:
             columns, rows = ask(config, sql)
             print_table(columns, rows, empty="nothing")
 
-    def _tell_how_to_go_on(self, file: Path) -> None:
+    def _tell_how_to_go_on(self, file: Path, *, ended: bool) -> None:
+        command = Path(sys.argv[0])
+        here = command.relative_to(Path.cwd()) if command.is_relative_to(Path.cwd()) else command
+        start = f"  {here} up --config {file}    (first: with --exit everything is stopped now)\n" if ended else ""
         self._say(
             f"\nGo on:\n"
-            f"  gridbeacon alerts list --all --config {file}\n"
-            f"  gridbeacon status --config {file}\n"
+            f"{start}"
+            f"  {here} alerts list --all --config {file}\n"
+            f"  {here} status --config {file}\n"
             f"  your own city: write a gridbeacon.yaml (docs/configuration.md), then\n"
-            f"  gridbeacon check; gridbeacon up\n"
+            f"  {here} check; {here} up\n"
         )
 
     def _print_waiting(self) -> None:

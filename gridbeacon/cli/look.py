@@ -201,7 +201,7 @@ def status(json: JsonOption = False, config: ConfigOption = None, data: DataOpti
         [(r["role"], r["pid"], r["restarts"], r["lag"], r["checkpoint"]) for r in found["roles"]],
         empty="no role",
     )
-    sys.stdout.write("\nOpen alerts\n")
+    sys.stdout.write("(lag of detect, situate and notify: what came since their last checkpoint)\n\nOpen alerts\n")
     print_table(("rule", "level", "alerts"), [list(r.values()) for r in found["open_alerts"]], empty="none")
     sys.stdout.write("\nData\n")
     for name, value in found["data"].items():

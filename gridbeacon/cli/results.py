@@ -12,7 +12,7 @@ import msgspec
 
 from gridbeacon.config import Config
 from gridbeacon.errors import UsageError
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Verdict
+from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Verdict, plain
 
 WORDS: dict[type[Any], str] = {
     Verdict: "verdict",
@@ -52,7 +52,7 @@ def printer() -> Iterator[Take]:
     out = sys.stdout.buffer
 
     def take(found: Any) -> None:
-        body = encode(found)
+        body = encode(plain(found))
         out.write(b'{"kind":"%s",%s\n' % (WORDS[type(found)].encode(), body[1:]))
 
     yield take

@@ -25,13 +25,11 @@ NAMES = frozenset(
 ENCODED_CHARS = 512
 #: Base64 comes in one piece or in lines (of 64 or 76 characters).
 _ENCODED = re.compile(r"\s*(?:[A-Za-z0-9+/_=-]{60,}\r?\n)*[A-Za-z0-9+/_=-]+\s*")
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/_=-]{%d}" % ENCODED_CHARS)
+_LONG_RUN = re.compile(rf"[A-Za-z0-9+/_=-]{{{ENCODED_CHARS}}}")
 _LONG_LINES = re.compile(r"(?:[A-Za-z0-9+/_=-]{60,}+(?:\\[rn]|\s)++){6}")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 #: What stands before a colon or an equals sign, quoted or not; the parts that repeat never give back, to stay linear.
-_NAMES_IN_TEXT = re.compile(
-    r"""(?:"([^"\\\n]{1,200}+)"|'([^'\\\n]{1,200}+)'|(?<![\w-])([\w-]++)["']?+)\s*+[:=]"""
-)
+_NAMES_IN_TEXT = re.compile(r"""(?:"([^"\\\n]{1,200}+)"|'([^'\\\n]{1,200}+)'|(?<![\w-])([\w-]++)["']?+)\s*+[:=]""")
 _SHORT_NAME = 64
 _SPLIT = re.compile(r"[^0-9A-Za-z\u4e00-\u9fff]+|(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -95,8 +93,8 @@ class PrivacyRule:
         words = words_of(name)
         if "_".join(words) in self._names or any(word in name for word in CHINESE):
             return True
-        bare = [_root(word) for word in words]
-        parts = {*words, *("_".join(bare[i : i + n]) for n in (1, 2, 3) for i in range(len(bare) - n + 1))}
+        forms = (words, [_root(word) for word in words])
+        parts = {"_".join(form[i : i + n]) for form in forms for n in (1, 2, 3) for i in range(len(form) - n + 1)}
         return not (
             parts.isdisjoint(self._words) and parts.isdisjoint(self._names) and parts.isdisjoint(self._run_together)
         )

@@ -15,9 +15,7 @@ from gridbeacon.reasons import Rejection
 NGSI_KEYS = frozenset({"@context", "type", "id"})
 MAX_ID_CHARS = 200
 #: What RFC 3339 says, the zone left out at will. ``fromisoformat`` knows more (week dates, a comma for the point).
-_RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|z|[+-]\d\d:\d\d)?", re.ASCII
-)
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(Z|z|[+-]\d\d:\d\d)?", re.ASCII)
 _MAX_FLOAT_DIGITS = 308
 
 

@@ -85,12 +85,18 @@ def folder(tmp_path: Path, kafka_files: KafkaFiles) -> Path:
 
 
 @pytest.fixture
-def up(folder: Path) -> Iterator[Up]:
-    """Everything running."""
-    engine = Up(folder)
-    yield engine
-    if engine.process.poll() is None:
-        engine.end()
+def start(folder: Path) -> Iterator[Callable[[], Up]]:
+    """Start everything, as often as wanted; whatever the test leaves running is ended."""
+    engines: list[Up] = []
+
+    def start_one() -> Up:
+        engines.append(Up(folder))
+        return engines[-1]
+
+    yield start_one
+    for engine in engines:
+        if engine.process.poll() is None:
+            engine.end()
 
 
 def records(folder: Path, name: str, densities: list[float], begin: datetime) -> str:
@@ -114,9 +120,9 @@ def rows(folder: Path, *arguments: str) -> Any:
     return json.loads(done.stdout) if done.returncode == 0 else []
 
 
-def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path) -> None:
+def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callable[[], Up]) -> None:
     now = datetime.now(UTC) - timedelta(minutes=10)
-    engine = Up(folder)
+    engine = start()
     pids = engine.pids()
     assert set(engine.run_file()["children"]) >= {
         "broker",
@@ -149,7 +155,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path) -> None:
         os.kill(pid, signal.SIGKILL)
     engine.process.wait(10)
 
-    again = Up(folder)
+    again = start()
     later = now + timedelta(minutes=1)
     assert gridbeacon("replay", records(folder, "2", [5.3] * 4, later), "--speed", "max", cwd=folder).returncode == 0
     level = lambda: [a["level"] for a in rows(folder, "alerts", "list") if a["alert_id"] == alert["alert_id"]]  # noqa: E731
@@ -172,22 +178,20 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path) -> None:
     assert not [pid for pid in fresh if psutil.pid_exists(pid)]
 
 
-def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path) -> None:
+def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path, start: Callable[[], Up]) -> None:
     file = folder / "gridbeacon.yaml"
     settings = yaml.safe_load(file.read_text())
     settings["ingest"] |= {"fuse_records": 50}
     file.write_text(yaml.safe_dump(settings))
-    engine = Up(folder)
-    try:
-        os.kill(engine.run_file()["children"]["detect"]["pid"], signal.SIGKILL)
-        until(lambda: engine.run_file()["children"]["detect"]["restarts"] == 1, 30, "detect to come back")
-        (folder / "crowd.metrics-bad.jsonl").write_text("{}\n" * 200)
-        assert gridbeacon("replay", "crowd.metrics-bad.jsonl", "--speed", "max", cwd=folder).returncode == 0
-        until(lambda: "ingest failed" in engine.said(), 30, "the fuse")
-        assert "stays down" in engine.said()
-        assert engine.run_file()["children"]["ingest"]["pid"] is None
-    finally:
-        assert engine.end() == 0
+    engine = start()
+    os.kill(engine.run_file()["children"]["detect"]["pid"], signal.SIGKILL)
+    until(lambda: engine.run_file()["children"]["detect"]["restarts"] == 1, 30, "detect to come back")
+    (folder / "crowd.metrics-bad.jsonl").write_text("{}\n" * 200)
+    assert gridbeacon("replay", "crowd.metrics-bad.jsonl", "--speed", "max", cwd=folder).returncode == 0
+    until(lambda: "ingest failed" in engine.said(), 30, "the fuse")
+    assert "stays down" in engine.said()
+    assert engine.run_file()["children"]["ingest"]["pid"] is None
+    assert engine.end() == 0
     said = (folder / "data" / "logs" / "ingest.log").read_text()
     assert "records of crowd.metrics were rejected" in said
     assert "Traceback" not in said
@@ -204,10 +208,10 @@ def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path) 
     ],
 )
 def test_a_mistake_is_one_sentence_before_anything_starts(
-    folder: Path, change: dict[str, Any], code: int, words: str
+    folder: Path, start: Callable[[], Up], change: dict[str, Any], code: int, words: str
 ) -> None:
     if "topics" in change:
-        engine = Up(folder)
+        engine = start()
         assert engine.end() == 0
     file = folder / "gridbeacon.yaml"
     settings = yaml.safe_load(file.read_text())

@@ -1,13 +1,16 @@
 """The command line: exit codes, one sentence per mistake, JSON for scripts, and backtests that say what they find."""
 
+import io
 import json
-import subprocess
 import sys
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
-from gridbeacon.cli import EXIT_CODES
+from gridbeacon.cli import EXIT_CODES, main
 from gridbeacon.cli.data import speed_of
 from gridbeacon.cli.roles import NUMBER
 from gridbeacon.cli.run import ROLES
@@ -18,9 +21,24 @@ from gridbeacon.timeline import rfc3339
 T0 = 1_700_000_040_000
 
 
-def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gridbeacon", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*arguments: str, cwd: Path) -> Done:
+    """Run a command in this process, as its entry point does."""
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    code = 0
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err), patch.object(sys, "argv", ["gridbeacon", *arguments]):
+        try:
+            main()
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 0
+        out.flush()
+    return Done(code, out.buffer.getvalue().decode(), err.getvalue())
 
 
 @pytest.fixture

@@ -240,3 +240,21 @@ def test_values_are_kept_to_the_last_digit(value: float) -> None:
     intake.add("crowd.metrics", 0, 0, raw, NOW_MS)
     ((row,),) = [rows_of(frames) for frames in intake.take(NOW_MS).frames.values()]
     assert row[3] == value
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'[{"id":"CAM-1","dateObserved":"2026-11-22T12:00:00Z","peopleCount":-1},{"face":"SECRET"}]',
+        b'{"face": "SECRET", oops',
+        b'["' + b"QUJD" * 300 + b'"]',
+    ],
+)
+def test_no_dead_letter_of_a_record_that_may_show_a_person_keeps_its_body(raw: bytes) -> None:
+    """Whatever each object is refused for, the body stays out when any part of it may carry identity."""
+    intake = Intake(Config(), REGISTRY)
+    intake.add("crowd.metrics", 0, 1, raw, NOW_MS)
+    letters = intake.take(NOW_MS).dead_letters
+    assert letters
+    assert {letter.body for letter in letters} == {b""}
+    assert {letter.body_bytes for letter in letters} == {len(raw)}
