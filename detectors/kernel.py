@@ -180,6 +180,7 @@ def guard(
         principal = m == MAX or source["has_max"] == 0
         if principal or highest(row, PRIMARY) > 0:
             climb(row, PRIMARY, value, begin, end, t, hold, suspect)
+        squeezed = False
         if principal:
             passed = max(0.0, float(t - source["density_ms"])) if source["density_ms"] != NEVER else np.inf
             source["density_fast"] = smooth(source["density_fast"], value, passed, FAST_MS)
@@ -193,21 +194,24 @@ def guard(
                 and source["flow_slow"] >= MIN_FLOW
                 and source["flow_fast"] < DOWN_SHARE * source["flow_slow"]
             )
+        if principal or highest(row, UP_DOWN) > 0:
             yellow = np.full(LEVELS, np.inf)
             yellow[1] = 0.5
             climb(row, UP_DOWN, 1.0 if squeezed else 0.0, yellow, yellow, t, hold, suspect)
-        if m == MAX or not (source["towards_ms"] == t and source["away_ms"] == t and source["area_m2"] > 0):
+        if m == MAX:
             return 0.0
-        gained = (source["towards"] - source["away"]) * 60_000.0 / source["interval_ms"]
-        # Where nobody comes in, nothing is projected: an empty square is no finding.
+        counted = source["towards_ms"] == t and source["away_ms"] == t and source["area_m2"] > 0
+        gained = (source["towards"] - source["away"]) * 60_000.0 / source["interval_ms"] if counted else 0.0
+        # Where nobody comes in, or is counted, nothing is projected: an empty square is no finding.
         ahead = value + max(0.0, gained) * rules["inflow_minutes"] / source["area_m2"] if gained > 0 else 0.0
         climb(row, PROJECTION, ahead, begin, end, t, hold, suspect)
         # What is projected warns one level below what it will be, and only of what is not there yet.
         level = highest(row, PROJECTION)
         row["projected"] = max(1, level - 1) if level > 0 and value < begin[level - 1] else 0
         return ahead
-    if m == PEOPLE and source["capacity"] > 0:
-        begin[:3] = rules["shares"] * source["capacity"]
+    if m == PEOPLE:
+        if source["capacity"] > 0:  # else there is no limit, and what was in force ends
+            begin[:3] = rules["shares"] * source["capacity"]
     elif m == OCCUPANCY:
         begin[:3] = rules["shares"]
     elif m == FLOW:

@@ -56,6 +56,7 @@ class Place:
         """Plan the next start and return the seconds until then."""
         if now - self.started_at >= HEALTHY_SECS:
             self._wait_secs = FIRST_WAIT_SECS
+        self.started_at = now  # a start that fails at once was no healthy run
         wait = self._wait_secs
         self._wait_secs = min(LONGEST_WAIT_SECS, wait * 2)
         self.due_at = now + wait

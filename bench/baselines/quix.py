@@ -45,8 +45,8 @@ def take(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-frame = app.dataframe(topic).apply(take)
-app.run(frame, count=records, timeout=60)
+app.dataframe(topic).apply(take)
+app.run(count=records, timeout=60)
 usage = resource.getrusage(resource.RUSAGE_SELF)
 print(
     json.dumps(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -41,7 +42,7 @@ def at(clock: str | float) -> int:
     return START_MS + round(clock * 1000)
 
 
-def row(source: str, metric: str, time_ms: int, value: float, offset: int, **more: object) -> Rows:
+def row(source: str, metric: str, time_ms: int, value: float, offset: int, **more: Any) -> Rows:
     """Return one row."""
     where = Position("crowd.metrics", 0, offset)
     return Rows(
@@ -53,8 +54,8 @@ def row(source: str, metric: str, time_ms: int, value: float, offset: int, **mor
         value=np.array([value], np.float64),
         coverage=np.array([more.get("coverage", math.nan)], np.float32),
         confidence=np.array([more.get("confidence", math.nan)], np.float32),
-        surface=np.array([SURFACES.index(more.get("surface", Surface.LEVEL))], np.uint8),  # type: ignore[arg-type]
-        motion=np.array([MOTIONS.index(more.get("motion", Motion.MIXED))], np.uint8),  # type: ignore[arg-type]
+        surface=np.array([SURFACES.index(more.get("surface", Surface.LEVEL))], np.uint8),
+        motion=np.array([MOTIONS.index(more.get("motion", Motion.MIXED))], np.uint8),
         topic=np.zeros(1, np.uint8),
         partition=np.array([where.partition], np.int32),
         offset=np.array([where.offset], np.int64),
@@ -74,10 +75,11 @@ class Line:
     def __post_init__(self) -> None:
         self.observer = Observer(self.config, 0)
         self.offset = 0
-        self.last_ms = START_MS
         self._take(Frame(START_MS, sensors=self.sensors))
 
-    def see(self, clock: str | float, *, source: str = "CAM", arrives: str | float | None = None, **values: object):
+    def see(
+        self, clock: str | float, *, source: str = "CAM", arrives: str | float | None = None, **values: Any
+    ) -> "Line":
         """One record: metrics by their short names; ``surface``, ``motion``, ``coverage``, ``confidence`` too."""
         metrics = {name: value for name, value in values.items() if name in SHORT}
         more = {name: value for name, value in values.items() if name not in SHORT}
@@ -86,12 +88,17 @@ class Line:
             self._take(Frame(arrived_ms, row(source, metric, at(clock), value, self.offset + 1, **more)))
         return self
 
-    def hold(self, begin: str, end: str, *, every: float = 10.0, **values: object) -> "Line":
+    def hold(self, begin: str, end: str, *, every: float = 10.0, **values: Any) -> "Line":
         """The same record from ``begin`` to ``end``, both included."""
         secs = (at(begin) - START_MS) / 1000
         while at(secs) <= at(end):
             self.see(secs, **values)
             secs += every
+        return self
+
+    def define(self, *sensors: Sensor) -> "Line":
+        """New definitions of sources."""
+        self._take(Frame(START_MS, sensors=sensors))
         return self
 
     def hear(self, event: GridEvent) -> "Line":
@@ -158,12 +165,15 @@ LADDERS = [
 
 @pytest.mark.parametrize(("surface", "motion", "ladder"), LADDERS)
 @pytest.mark.parametrize("metric", ["max", "mean"])
-def test_each_level_begins_exactly_at_its_threshold_after_a_minute(surface, motion, ladder, metric) -> None:
+def test_each_level_begins_exactly_at_its_threshold_after_a_minute(
+    surface: Surface, motion: Motion, ladder: tuple[float, ...], metric: str
+) -> None:
     for number, limit in enumerate(ladder, 1):
         line = Line().hold("00:00", "00:50", surface=surface, motion=motion, **{metric: limit})
         assert line.told() == []
         assert line.last().level == Level.NONE
-        line.see("01:00", surface=surface, motion=motion, **{metric: limit})
+        now: dict[str, Any] = {metric: limit}
+        line.see("01:00", surface=surface, motion=motion, **now)
         assert short(line.told()) == [f"01:00 density {Level(number).word}"]
         signal, verdict = line.signals[0], line.last()
         assert (signal.layer, signal.value, signal.threshold, signal.cell) == ("limit", limit, limit, CELL)
@@ -246,7 +256,7 @@ def test_the_worst_place_counts_not_the_mean_where_both_are_known() -> None:
 
 
 @pytest.mark.parametrize(("share", "level"), [(0.8, "blue"), (0.9, "yellow"), (1.0, "orange"), (3.0, "orange")])
-def test_capacity_in_people_and_as_occupancy(share, level) -> None:
+def test_capacity_in_people_and_as_occupancy(share: float, level: str) -> None:
     hall = msgspec.structs.replace(CAMERA, capacity=200.0)
     line = Line((hall,)).hold("00:00", "01:00", people=200 * share, share=share)
     assert line.told() == [f"01:00 CAM/people_count capacity {level}", f"01:00 CAM/occupancy capacity {level}"]
@@ -265,7 +275,7 @@ def test_capacity_ends_five_percent_below() -> None:
     ("surface", "yellow", "orange"),
     [(Surface.LEVEL, 66.0, 82.0), (Surface.STAIRS, 49.0, 66.0), (Surface.SLOPE, 49.0, 66.0)],
 )
-def test_flow_on_level_ways_and_stairs(surface, yellow, orange) -> None:
+def test_flow_on_level_ways_and_stairs(surface: Surface, yellow: float, orange: float) -> None:
     line = Line().hold("00:00", "03:00", flow=math.nextafter(yellow, 0), surface=surface)
     assert line.told() == []
     line.hold("03:10", "04:10", flow=yellow, surface=surface).hold("04:20", "05:20", flow=orange, surface=surface)
@@ -275,11 +285,12 @@ def test_flow_on_level_ways_and_stairs(surface, yellow, orange) -> None:
     assert short(line.told())[2:] == ["06:30 flow none"]
 
 
-def squeeze(line: Line, flow: float) -> Line:
+def squeeze(line: Line, flow: float, metric: str = "max") -> Line:
     """Density climbs from 1.8 by 0.2 every 10 s while the flow falls from 40 by ``flow`` every 10 s."""
-    line.hold("01:00", "05:00", flow=40.0, max=1.8)
+    line.hold("01:00", "05:00", flow=40.0, **{metric: 1.8})
     for step in range(1, 16):
-        line.see(300 + 10 * step, flow=40.0 - flow * step, max=1.8 + 0.2 * step)
+        now: dict[str, Any] = {metric: 1.8 + 0.2 * step}
+        line.see(300 + 10 * step, flow=40.0 - flow * step, **now)
     return line
 
 
@@ -321,6 +332,27 @@ def test_what_is_there_already_is_not_projected_any_more() -> None:
     ]
 
 
+def test_without_counts_of_who_comes_and_goes_a_projection_ends() -> None:
+    gate = msgspec.structs.replace(CAMERA, area_m2=100.0, interval_secs=60.0)
+    line = Line((gate,)).hold("00:00", "01:00", every=60, towards=40, away=10, mean=0.5)
+    line.hold("02:00", "04:00", every=60, mean=0.5)
+    assert short(line.told()) == ["01:00 inflow_projection blue", "03:00 inflow_projection none"]
+
+
+def test_a_place_whose_capacity_is_withdrawn_has_no_limit_any_more() -> None:
+    hall = msgspec.structs.replace(CAMERA, capacity=200.0)
+    line = Line((hall,)).hold("00:00", "01:00", people=190).define(CAMERA).hold("01:10", "02:10", people=195)
+    assert short(line.told()) == ["01:00 capacity yellow", "02:10 capacity none"]
+
+
+def test_a_source_that_begins_to_send_its_worst_place_is_judged_by_it_alone() -> None:
+    line = squeeze(Line(), 2.5, "mean")
+    assert [text.split()[0] for text in line.told() if "density_up_flow_down yellow" in text] == ["07:10"]
+    line.hold("07:40", "10:00", mean=3.0, max=1.0, flow=40.0)
+    assert [text for text in line.told() if "density_up_flow_down none" in text]
+    assert line.last().level == Level.NONE
+
+
 def test_limits_follow_the_configuration() -> None:
     limits = Limits(
         moving=msgspec.structs.replace(Limits().moving, blue=1.0), for_secs=0, hysteresis_per_m2=0, inflow_minutes=5
@@ -337,8 +369,8 @@ def quality(line: Line) -> list[str]:
 
 
 @pytest.mark.parametrize("clock", ["event", "arrival"])
-def test_gone_quiet_exactly_three_intervals_after_the_last_word(clock) -> None:
-    config = Config(clock=clock)  # type: ignore[arg-type]
+def test_gone_quiet_exactly_three_intervals_after_the_last_word(clock: Any) -> None:
+    config = Config(clock=clock)
     minute = msgspec.structs.replace(CAMERA, interval_secs=60.0)
     line = Line((minute,), config).see("00:00", max=1.0).see("01:00", max=1.0)
     line.ticks("01:00", "03:50", 10.0).tick(239.999)
@@ -469,7 +501,7 @@ def test_a_crowd_that_leaves_within_minutes_is_no_jump() -> None:
 
 
 @pytest.mark.parametrize(("name", "reason"), [("coverage", "low_coverage"), ("confidence", "low_confidence")])
-def test_what_a_source_sees_badly_is_said_once_and_ends_no_finding(name, reason) -> None:
+def test_what_a_source_sees_badly_is_said_once_and_ends_no_finding(name: str, reason: str) -> None:
     line = Line().hold("00:00", "01:00", max=4.0, **{name: 0.5})
     line.hold("01:10", "03:00", max=0.5, **{name: 0.49})
     assert line.told() == ["01:00 CAM/density_max_per_m2 density orange", f"01:10 CAM {reason} blue"]
@@ -608,7 +640,7 @@ def test_a_limit_speaks_louder_than_the_learned_layer_and_what_breaks_it_is_not_
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "UTC", "America/New_York", "Asia/Shanghai"])
-def test_profiles_follow_the_civil_time(zone) -> None:
+def test_profiles_follow_the_civil_time(zone: str) -> None:
     """Over a change to or from summer time people come at the same hour on the clock; another zone's profile is off."""
     begin = datetime(2023, 3, 1, tzinfo=UTC) if zone != "America/New_York" else datetime(2023, 10, 1, tzinfo=UTC)
     place = ZoneInfo(zone)
@@ -635,7 +667,7 @@ def test_profiles_follow_the_civil_time(zone) -> None:
 # Grid events
 
 
-def event(code: str, occurred: str, reported: str | None = None, **more: object) -> GridEvent:
+def event(code: str, occurred: str, reported: str | None = None, **more: Any) -> GridEvent:
     return GridEvent(
         service_request_id=str(more.pop("number", f"{code}/{occurred}")),
         service_code=code,
@@ -643,7 +675,7 @@ def event(code: str, occurred: str, reported: str | None = None, **more: object)
         occurred_ms=at(occurred),
         reported_ms=at(reported or occurred),
         position=Position("grid.events", 0, 0),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -656,7 +688,7 @@ def test_an_urgent_report_is_yellow_and_orange_once_verified() -> None:
 
 
 @pytest.mark.parametrize("verification", ["rejected", "duplicate"])
-def test_a_report_that_does_not_stand_is_ignored(verification) -> None:
+def test_a_report_that_does_not_stand_is_ignored(verification: str) -> None:
     line = Line().hear(event("fire", "01:00", verification=verification)).ticks("02:00", "40:00", 60.0)
     assert line.told() == []
     assert line.verdicts == []

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -158,7 +159,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("check", "broken", "message"), BROKEN, ids=lambda one: getattr(one, "__name__", None))
-def test_a_check_finds_what_is_broken(check, broken, message) -> None:
+def test_a_check_finds_what_is_broken(check: Any, broken: Any, message: str) -> None:
     with pytest.raises(AssertionError, match=message):
         check(broken)
     with pytest.raises(AssertionError):

@@ -75,7 +75,7 @@ def script(
             continue
         back_ms = 20_000 if late and n >> 12 & 15 == 0 else 0
         value = VALUES[n >> 9 & 7]
-        names = RECORDS[(n >> 3 & 7) % 3]
+        names: tuple[str, ...] = RECORDS[(n >> 3 & 7) % 3]
         names = (*names, "people_count_away") if len(names) > 1 and "mean" in names[0] else names
         # as decode writes them: in the order of their numbers
         found = sorted((METRIC_NUMBER[Kind.CROWD, name], SCALES.get(name, 1) * value) for name in names)
@@ -233,7 +233,9 @@ def test_the_made_logs_reach_every_reason_that_rows_can_have() -> None:
 
 @QUICK
 @given(choices=numbers, reports=numbers, random=randoms)
-def test_it_does_not_matter_how_a_log_is_cut_into_frames(choices, reports, random) -> None:
+def test_it_does_not_matter_how_a_log_is_cut_into_frames(
+    choices: list[int], reports: list[int], random: Random
+) -> None:
     log = merged(two(choices, reports, random), random)
     one_each, some = run(cut(log, None)), run(cut(log, random))
     assert judged(one_each.verdicts) == judged(some.verdicts)
@@ -243,7 +245,9 @@ def test_it_does_not_matter_how_a_log_is_cut_into_frames(choices, reports, rando
 
 @QUICK
 @given(choices=numbers, reports=numbers, random=randoms)
-def test_it_does_not_matter_how_source_partitions_interleave(choices, reports, random) -> None:
+def test_it_does_not_matter_how_source_partitions_interleave(
+    choices: list[int], reports: list[int], random: Random
+) -> None:
     parts = two(choices, reports, random, late=False)
     first, second = (run(cut(merged(parts, random), random)) for _ in range(2))
     every = {one.series for one in first.verdicts}
@@ -255,7 +259,9 @@ def test_it_does_not_matter_how_source_partitions_interleave(choices, reports, r
 
 @QUICK
 @given(choices=numbers, reports=numbers, random=randoms, live=st.booleans())
-def test_what_is_saved_and_restored_goes_on_to_the_digit(choices, reports, random, live) -> None:
+def test_what_is_saved_and_restored_goes_on_to_the_digit(
+    choices: list[int], reports: list[int], random: Random, live: bool
+) -> None:
     config = msgspec.structs.replace(CONFIG, clock="arrival") if live else CONFIG
     frames = list(cut(merged(two(choices, reports, random), random), random))
     if live:
@@ -283,7 +289,9 @@ def test_what_is_saved_and_restored_goes_on_to_the_digit(choices, reports, rando
 
 @QUICK
 @given(choices=numbers, reports=numbers, random=randoms)
-def test_repeats_are_dropped_and_counted_and_change_nothing(choices, reports, random) -> None:
+def test_repeats_are_dropped_and_counted_and_change_nothing(
+    choices: list[int], reports: list[int], random: Random
+) -> None:
     log = merged(two(choices, reports, random), random)
     frames = list(cut(log, random))
     again: list[Frame] = []
@@ -332,7 +340,9 @@ garbage = st.lists(
     area=st.sampled_from([None, 1e-3, 50.0, 1e9]),
     live=st.booleans(),
 )
-def test_whatever_is_in_range_is_judged_and_findings_begin_and_end_in_turn(steps, interval, area, live) -> None:
+def test_whatever_is_in_range_is_judged_and_findings_begin_and_end_in_turn(
+    steps: list[tuple[Any, ...]], interval: float, area: float | None, live: bool
+) -> None:
     sensor = msgspec.structs.replace(FAST, interval_secs=interval, area_m2=area, capacity=area)
     observer = Observer(msgspec.structs.replace(CONFIG, clock="arrival" if live else "event"), 0)
     seen = [observer.observe(Frame(BEGIN_MS, sensors=(sensor,)), 0)]
@@ -345,14 +355,14 @@ def test_whatever_is_in_range_is_judged_and_findings_begin_and_end_in_turn(steps
         shaped = replace(one.rows, surface=np.array([surface], np.uint8), motion=np.array([motion], np.uint8))
         seen.append(observer.observe(replace(one, rows=shaped), offset))
     in_force: dict[tuple[str, str], Level] = {}
-    for one in seen:
-        assert [signal.index for signal in one.signals] == list(range(len(one.signals)))
-        for signal in one.signals:
+    for said in seen:
+        assert [signal.index for signal in said.signals] == list(range(len(said.signals)))
+        for signal in said.signals:
             at = (signal.series, signal.reason)
             assert signal.level != in_force.get(at, Level.NONE), signal
             assert (signal.level is Level.NONE) == (signal.text == "")
             in_force[at] = signal.level
-        for verdict in verdicts(one.judged):
+        for verdict in verdicts(said.judged):
             limits = {Reason.DENSITY, Reason.CAPACITY, Reason.FLOW, Reason.INFLOW_PROJECTION}
             open_now = [
                 level
@@ -410,7 +420,7 @@ def test_states_of_another_layout_are_refused() -> None:
         if key[:2] in (b"s:", b"r:"):
             assert value is not None
             other = Observer(CONFIG, 0)
-            with pytest.raises(Fatal, match="another version"):
+            with pytest.raises(Fatal, match="another version"):  # noqa: PT012 - series wait for their source
                 other.restore(key, bytes([value[0] + 1]) + value[1:])
                 other.changed()
     lonely = Observer(CONFIG, 0)

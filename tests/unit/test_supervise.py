@@ -64,6 +64,15 @@ def test_a_child_that_was_healthy_is_restarted_as_soon_as_at_first(tmp_path: Pat
     assert place.due_at == 10.0 + HEALTHY_SECS + FIRST_WAIT_SECS
 
 
+def test_a_child_that_can_not_even_start_waits_ever_longer_however_long_it_ran_before(tmp_path: Path) -> None:
+    place = Place("role", Child(("true",), tmp_path / "log"), started_at=0.0)
+    now, waits = 10 * HEALTHY_SECS, []
+    for _ in range(4):
+        waits.append(place.ended(now))
+        now += waits[-1]
+    assert waits == [0.2, 0.4, 0.8, 1.6]
+
+
 def test_a_child_writes_to_its_log_and_can_be_started_again(tmp_path: Path) -> None:
     child = Child(
         python("import os; print(os.environ['GREETING'])"), tmp_path / "logs" / "a.log", {"GREETING": "hello"}
