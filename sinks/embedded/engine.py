@@ -10,11 +10,13 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from gridbeacon.errors import Fatal
 from sinks.embedded import native, statements
 from sinks.embedded.directory import DataDirectory
+from sinks.embedded.room import Room
 from sinks.embedded.wire import ProtocolError, Reader, ServerError
 
 UNKNOWN_EXCEPTION = 1002
@@ -43,6 +45,9 @@ class Engine:
             raise Fatal(f"chDB can't open {self._directory}: {text}; restore the directory or use another") from error
         version, self.time_zone = answer.split()
         self.version: tuple[int, ...] = tuple(int(part) for part in version.split(".")[:3])
+        self.room = Room(
+            directory.path, partial(self._say, "SYSTEM STOP MERGES"), partial(self._say, "SYSTEM START MERGES")
+        )
 
     def connect(self) -> Any:
         """Return a new chDB connection."""
@@ -59,9 +64,12 @@ class Engine:
 
     def kill(self, tag: str) -> None:
         """Ask that the query of this tag be stopped; returns at once, and asking for none is no error."""
+        self._say(f"KILL QUERY WHERE startsWith(query, '/*{tag}*/') ASYNC")
+
+    def _say(self, sql: str) -> None:
         with self._lock:
             try:
-                self._own.query(f"KILL QUERY WHERE startsWith(query, '/*{tag}*/') ASYNC", "Null")
+                self._own.query(sql, "Null")
             except Exception as error:
                 raise as_server_error(error) from error
 
@@ -169,6 +177,7 @@ class Session:
 
     def _begin(self, target: statements.Target, columns: list[tuple[str, str]]) -> "Insert":
         def store(file: str) -> tuple[int, int]:
+            self._engine.room.check()
             sql = f"{target.into} FROM INFILE {statements.quoted(file)} {target.settings} FORMAT Native"
             try:
                 result = self._chdb.query(sql, "Native")

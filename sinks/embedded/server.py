@@ -67,6 +67,8 @@ class Server:
             if came:
                 self._take_in()
             self._look()
+            if self._engine.room.look():
+                _say("the disk is nearly full: nothing is stored" if self._engine.room.tight else "room again: storing")
         self._listener.close()
         self._end()
 
