@@ -3,7 +3,7 @@
     python -m bench.restart [--sensors 10000]
 
 Back: from the start of the new process to the first scores that it has written, states restored, program loaded.
-Memory: resident memory with all series live, less that of the same process with a single one.
+Memory: resident memory with all series live, less that with a hundredth of them, after the same number of records.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from bench.engine import ends, roles, wait_for
 from bench.line import City, broker
 from streams.embedded import EmbeddedBroker
 
+FEWER = 100
 CHECKPOINT_SECS = 7.0
 """Long enough for a checkpoint of everything."""
 
@@ -25,12 +26,12 @@ def scores(city: City) -> int:
     return sum(asyncio.run(ends(city.config, "scores")).values())
 
 
-def memory_mb(node: EmbeddedBroker, home: Path, sensors: int) -> float:
-    """Return the resident memory of detect when every series of so many sensors is live and saved."""
+def memory_mb(node: EmbeddedBroker, home: Path, sensors: int, records: int) -> float:
+    """Return the resident memory of detect after so many records, with every series live and saved."""
     city = City(node, home / f"memory{sensors}", sensors)
     with roles([city.process("ingest"), detect := city.process("detect")]):
-        city.send(5 * sensors)
-        city.wait_rows("scores", 5 * sensors)
+        city.send(records)
+        city.wait_rows("scores", records)
         time.sleep(CHECKPOINT_SECS)
         return detect.measure().memory_mb
 
@@ -62,9 +63,10 @@ def main() -> None:
         home = Path(folder)
         print(f"{options.sensors:,} sensors", flush=True)
         print(f"  back after kill -9: {back_secs(node, home, options.sensors):.1f} s", flush=True)
-        one, many = memory_mb(node, home, 1), memory_mb(node, home, options.sensors)
-        each = (many - one) * 1024 / options.sensors
-        print(f"  memory: {one:.0f} MB with 1 series, {many:.0f} MB with {options.sensors:,}: {each:.1f} KB each")
+        few, many = options.sensors // FEWER, options.sensors
+        small, large = (memory_mb(node, home, sensors, 5 * many) for sensors in (few, many))
+        each = (large - small) * 1024 / (many - few)
+        print(f"  memory: {small:.0f} MB with {few:,} series, {large:.0f} MB with {many:,}: {each:.1f} KB each")
 
 
 if __name__ == "__main__":
