@@ -146,7 +146,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
     (alert,) = until(lambda: rows(folder, "alerts", "list"), 30, "the alert")
     assert (alert["level"], alert["rule"], alert["cell"]) == ("orange", "safety", CAMERA.grid_id)
     letters = until(lambda: len(found := rows(folder, "dead-letters", "list")) == 3 and found, 30, "the dead letters")
-    assert {letter["reason"] for letter in letters} <= {"missing_field", "unknown_source", "not_json", "not_finite"}
+    assert {letter["reason"] for letter in letters} <= {"missing_field", "unknown_source", "not_json", "not_an_object"}
     shown = gridbeacon("dead-letters", "show", letters[0]["id"], cwd=folder)
     assert shown.returncode == 0
 
