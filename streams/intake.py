@@ -216,7 +216,7 @@ class Intake:
         for at, number, low, high, boolean in shape.measured:
             value = fields[at]
             kind = type(value)
-            if kind is not float and kind is not int and not (boolean and kind is bool):
+            if kind is not bool if boolean else kind is not float and kind is not int:
                 return False
             if not low <= value <= high:
                 return False

@@ -35,7 +35,7 @@ class Source(NamedTuple):
 class Shape(NamedTuple):
     """Where the fields of a usual record stand: its time, its type (-1: none), what names the source (``alone``: the
     one base name, -1 when there is more), whether anything describes it, and what it measures as
-    (where, metric, low, high, may be a truth value)."""
+    (where, metric, low, high, whether it is a truth value)."""
 
     time: int
     kind: int

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbeacon.config import Config, Ingest
@@ -106,6 +106,9 @@ def rows_of(frames: list[Frame]) -> list[tuple[Any, ...]]:
 
 
 @settings(max_examples=600, deadline=None)
+@example(
+    [{"dateObserved": TIMES[0], "id": "CAM-1", "congested": number} for number in (0, 1, True)], "crowd.metrics", False
+)
 @given(st.lists(records, min_size=1, max_size=4), st.sampled_from(["crowd.metrics", "traffic.counts"]), st.booleans())
 def test_the_fast_path_says_what_the_reference_says(batch: list[dict[str, Any]], topic: str, register: bool) -> None:
     """Invariant: for any record, Intake's rows and rejections are those of Decoder."""

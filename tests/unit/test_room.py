@@ -1,7 +1,7 @@
 """Before the disk is full nothing is written any more; when there is room again, writing goes on."""
 
-from collections import namedtuple
 from pathlib import Path
+from typing import NamedTuple
 from unittest.mock import patch
 
 import pytest
@@ -9,7 +9,11 @@ import pytest
 from sinks.embedded.room import GO_ON_BYTES, NOT_ENOUGH_SPACE, STOP_BYTES, Room
 from sinks.embedded.wire import ServerError
 
-Usage = namedtuple("Usage", "total used free")
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
 
 
 def test_writing_stops_in_time_and_goes_on_with_some_distance(tmp_path: Path) -> None:
