@@ -149,13 +149,17 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
     assert {letter["reason"] for letter in letters} <= {"missing_field", "unknown_source", "not_json", "not_an_object"}
     shown = gridbeacon("dead-letters", "show", letters[0]["id"], cwd=folder)
     assert shown.returncode == 0
+    again = gridbeacon("dead-letters", "replay", "--id", letters[0]["id"], "--yes", cwd=folder)
+    assert again.stdout == "1 records written again\n"
+    until(lambda: len(rows(folder, "dead-letters", "list")) == 4, 30, "the same dead letter once more")
+    assert gridbeacon("init", cwd=folder).stdout == "everything was there already\n"
 
     # A power cut: everything is gone at once.
     for pid in [engine.process.pid, *pids]:
         os.kill(pid, signal.SIGKILL)
     engine.process.wait(10)
 
-    again = start()
+    after = start()
     later = now + timedelta(minutes=1)
     assert gridbeacon("replay", records(folder, "2", [5.3] * 4, later), "--speed", "max", cwd=folder).returncode == 0
     level = lambda: [a["level"] for a in rows(folder, "alerts", "list") if a["alert_id"] == alert["alert_id"]]  # noqa: E731
@@ -172,9 +176,9 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "store",
     }
     assert found["problems"] == []
-    fresh = again.pids()
-    assert again.end() == 0
-    assert "nothing is left running" in again.said()
+    fresh = after.pids()
+    assert after.end() == 0
+    assert "nothing is left running" in after.said()
     assert not [pid for pid in fresh if psutil.pid_exists(pid)]
 
 
@@ -226,3 +230,18 @@ def test_a_mistake_is_one_sentence_before_anything_starts(
     assert done.stderr.count("\n") == 1
     data = folder / "data"
     assert not (data / "run.json").exists()
+
+
+def test_several_roles_of_one_command_live_and_end_together(folder: Path, start: Callable[[], Up]) -> None:
+    start()
+    command = [sys.executable, "-m", "gridbeacon", "worker", "situate", "notify", "store"]
+    log = folder / "workers.log"
+    with log.open("wb") as out:
+        together = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+    children = until(
+        lambda: len(found := psutil.Process(together.pid).children()) == 3 and found, 20, "three processes"
+    )
+    children[0].kill()
+    assert together.wait(40) == 1
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    assert "so the others were ended too" in log.read_text()

@@ -1,0 +1,1 @@
+"""Grafana dashboards as code. Nothing is here yet: what is stored is read with SQL (docs/tables.md)."""
