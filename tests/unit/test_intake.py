@@ -261,3 +261,11 @@ def test_no_dead_letter_of_a_record_that_may_show_a_person_keeps_its_body(raw: b
     assert letters
     assert {letter.body for letter in letters} == {b""}
     assert {letter.body_bytes for letter in letters} == {len(raw)}
+
+
+@pytest.mark.parametrize(("limit", "reason"), [(1_000_000, "too_large"), (100_000_000, "too_deep")])
+def test_fifty_megabytes_of_nested_arrays_are_one_dead_letter(limit: int, reason: str) -> None:
+    intake = Intake(Config(ingest=Ingest(max_record_bytes=limit)), REGISTRY)
+    intake.add("crowd.metrics", 0, 1, b"[" * 25_000_000 + b"]" * 25_000_000, NOW_MS)
+    (letter,) = intake.take(NOW_MS).dead_letters
+    assert (letter.reason, letter.body, letter.body_bytes) == (reason, b"", 50_000_000)
