@@ -103,35 +103,57 @@ def wrong(engine: Engine, city: City, got: Receiving, records: int, database: st
     return found
 
 
+class Player(threading.Thread):
+    """Writes the city's records to the topics while other things happen; ``records`` says how many once it ends."""
+
+    def __init__(self, engine: Engine, city: City, speed: float) -> None:
+        super().__init__(daemon=True)
+        self.records = 0
+        self.error: Exception | None = None
+        self._play = lambda: engine.play(city_lines(city), speed)
+
+    def run(self) -> None:
+        """Play; an error is kept for ``finish``."""
+        try:
+            self.records = self._play()
+        except Exception as error:  # noqa: BLE001  raised where it is waited for
+            self.error = error
+
+    def finish(self) -> int:
+        """Return the number of records when all are written; raise what went wrong instead."""
+        self.join()
+        if self.error is not None:
+            raise self.error
+        return self.records
+
+
 def run(folder: Path, city: City, plan: Plan, *, detect_workers: int, say: bool = False) -> tuple[list[str], str]:
     """Run the engine under the plan; return what is wrong, and a sentence about what was done."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells at length that the broker is away, as planned
     speed = (city.end_ms - city.start_ms) / 1000 / plan.secs
+    done: list[str] = []
     with receiving() as got:
         engine = Engine(folder, city, got.url, detect_workers=detect_workers)
         try:
             engine.start()
-            played: list[int] = []
-            player = threading.Thread(target=lambda: played.append(engine.play(city_lines(city), speed)))
+            player = Player(engine, city, speed)
             player.start()
             done = disturb(engine, plan, say)
-            player.join()
-            if not played:
-                return ["the replay itself failed"], ""
+            records = player.finish()
             engine.settle(120)
             stored = {table: count(engine.config, table) for table in ("observations", "alerts", "notices")}
-            delivered_before_close = got
         except BaseException:
-            print(engine.said(), file=sys.stderr)
+            print(f"after {', '.join(done) or 'nothing yet'}:\n{engine.said()}\n{engine.last_words()}", file=sys.stderr)
             engine.stop()
             raise
     # The receiver's record is complete once it is closed; nothing more is due.
     try:
-        found = wrong(engine, city, delivered_before_close, played[0])
+        found = wrong(engine, city, got, records)
         said = engine.said()
     finally:
         engine.stop()
     told = (
-        f"{played[0]} records, {len(done)} disturbances, {engine.endings} restarts of processes, stored {stored}, "
+        f"{records} records, {len(done)} disturbances, {engine.endings} restarts of processes, stored {stored}, "
         f"{got.requests} webhook requests for {len(got.bodies)} notices"
     )
     return found, f"{told}\n{said}" if said else told
@@ -149,7 +171,6 @@ def main() -> None:
     parser.add_argument("--detect-workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells at length that the broker is away, as planned
     city = make_city(sensors=options.sensors, minutes=options.minutes, start_ms=START_MS, seed=options.seed)
     plan = Plan(options.secs, options.kills, options.broker_restarts, options.freezes, options.seed)
     with tempfile.TemporaryDirectory(prefix="gridbeacon-chaos-") as folder:

@@ -26,6 +26,7 @@ from sinks.migrate import migrate
 from sinks.receiver import Receiver
 from streams import admin, topics
 from streams.embedded import EmbeddedBroker, ensure_kafka
+from streams.embedded.child import tail
 from streams.embedded.ports import free_pair
 from streams.replay import replay
 from streams.store import LANES, group_of
@@ -201,23 +202,26 @@ class Engine:
         self.frozen.discard(name)
 
     def restart_broker(self) -> None:
-        """``kill -9`` the broker and start it again."""
+        """``kill -9`` the broker and start it again; as long as that may take on a machine that is busy."""
         self.node.kill()
         self.node.start()
-        self.node.wait_ready()
+        self.node.wait_ready(180)
 
     def play(self, lines: Iterator[Line | Tick], speed: float | None) -> int:
         """Write a time line to the topics; return the number of records."""
         return asyncio.run(replay(self.config, lines, speed=speed))
 
     def settle(self, secs: float) -> None:
-        """Return when every role has taken everything and nothing is under way any more."""
-        calm = 0
+        """Return when every role has taken everything; raise when nothing moves for ``secs`` before that."""
+        calm, before = 0, self.lags()
         deadline = time.monotonic() + secs
         while calm < 3:
+            lags = self.lags()
+            if lags != before:
+                deadline = time.monotonic() + secs
             if time.monotonic() > deadline:
-                raise GridbeaconError(f"the engine is not done after {secs:g} s: {self.lags()}")
-            calm = calm + 1 if not any(self.lags().values()) else 0
+                raise GridbeaconError(f"nothing moves for {secs:g} s and the engine is not done: {lags}")
+            calm, before = (0 if any(lags.values()) else calm + 1), lags
             time.sleep(0.5)
 
     def lags(self) -> dict[str, int]:
@@ -244,6 +248,14 @@ class Engine:
                     f"{name}: {line}" for line in log.read_text(errors="replace").splitlines() if "critical" in line
                 ]
         return "\n".join(lines)
+
+    def last_words(self, lines: int = 12) -> str:
+        """Return the end of every log, the broker's included."""
+        logs = {name: self._folder / f"{name}.log" for name in self.members} | {"broker": self.node.log}
+        return "\n".join(
+            f"--- {name}\n" + "\n".join(line[:400] for line in tail(log).splitlines()[-lines:])
+            for name, log in logs.items()
+        )
 
     def _migrated(self) -> bool:
         try:

@@ -16,6 +16,8 @@ from streams.topics import SOURCES
 
 IN_FLIGHT = 5000
 """Records that wait for the broker's word at most."""
+DELIVERY_MS = 180_000
+"""A broker that goes away in the middle is waited for this long: a restart of it is no reason to begin anew."""
 TICK_SECS = 1.0
 """At a limited speed an idle line still says the time this often."""
 
@@ -40,7 +42,9 @@ async def replay(
     first_ms: int | None = None
     waiting: list[Any] = []
     count = 0
-    producer = AIOKafkaProducer(acks="all", enable_idempotence=True, linger_ms=5, **client_settings(config))
+    producer = AIOKafkaProducer(
+        acks="all", enable_idempotence=True, linger_ms=5, request_timeout_ms=DELIVERY_MS, **client_settings(config)
+    )
 
     async def tick(time_ms: int) -> None:
         if ticking:
