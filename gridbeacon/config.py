@@ -35,16 +35,44 @@ class Broker(Section, frozen=True):
     heap_mb: Annotated[int, Meta(ge=128)] = 320
 
 
+class Account(Section, frozen=True):
+    """One user of the embedded ClickHouse. A reader can't change anything, nor reach files or other hosts."""
+
+    name: str
+    role: Literal["writer", "reader"] = "reader"
+    password_hash: str = ""
+    """As ``gridbeacon clickhouse hash-password`` prints it; empty = no password, for this machine alone."""
+    max_secs: Positive = 60.0
+    """The following limits are for each query of a reader."""
+    max_read_rows: Count = 5_000_000_000
+    max_result_rows: Count = 20_000_000
+    max_result_mb: Count = 4000
+    max_memory_mb: Count = 2000
+    max_queries: Count = 16
+    """So many of this user's queries run at once; more wait their turn. This one holds for writers too."""
+
+
 class ClickHouse(Section, frozen=True):
-    """``host: embedded`` runs chDB behind ClickHouse's native protocol as a child process; else a real server."""
+    """``host: embedded`` runs chDB behind ClickHouse's own protocols as a child process; else a real server."""
 
     host: str = "embedded"
     port: Port = 19000
+    http_port: Port = 19123
+    """Port of the embedded server for HTTP; 0 = none."""
     database: str = "gridbeacon"
     username: str = "default"
     password: str = ""
     secure: bool = False
     ca_file: str = ""
+    listen: str = "127.0.0.1"
+    """Address at which the embedded server listens; any other than loopback needs TLS and passwords."""
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    """Certificate and key (PEM) of the embedded server; then both its ports speak TLS."""
+    allow_plain: bool = False
+    """Listen beyond loopback without TLS all the same: for a network that is private and guarded."""
+    accounts: tuple[Account, ...] = ()
+    """Users of the embedded server; none = default and writer (may do all), analyst and grafana (readers)."""
 
 
 class Registry(Section, frozen=True):
