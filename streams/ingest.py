@@ -21,6 +21,7 @@ from gridbeacon.errors import StayDown
 from gridbeacon.frame import Frame
 from gridbeacon.registry import Registry
 from streams import telemetry, topics
+from streams.assign import assignor
 from streams.frames import encode_frame
 from streams.intake import Batch, Intake
 from streams.kafka import client_settings
@@ -70,6 +71,7 @@ class Ingest:
         self._consumer = AIOKafkaConsumer(
             group_id=self._prefix + "ingest",
             group_instance_id=instance,
+            partition_assignment_strategy=(assignor(config),),
             session_timeout_ms=30_000 if instance else 10_000,
             enable_auto_commit=False,
             auto_offset_reset="earliest",

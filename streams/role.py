@@ -22,6 +22,7 @@ from mode.utils.queues import FlowControlEvent
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from streams import telemetry
+from streams.assign import assignor
 from streams.kafka import bootstrap, client_settings
 from streams.partition import TRANSACTION_SECS, Machine, Output, Partition
 
@@ -119,8 +120,20 @@ class Role:
     def _build(self, instance: str | None) -> Any:
         role, source_name = self, self._source
 
+        class Thread(driver.AIOKafkaConsumerThread):
+            """Divides the partitions by our own count of them."""
+
+            def _create_worker_consumer(self, transport: Any) -> Any:
+                consumer = super()._create_worker_consumer(transport)
+                # Faust has no setting for it.
+                consumer._partition_assignment_strategy = (assignor(role.config),)  # noqa: SLF001
+                return consumer
+
         class Consumer(driver.Consumer):
             """Reads from where the states end."""
+
+            def _new_consumer_thread(self) -> Any:
+                return Thread(self, loop=self.loop, beacon=self.beacon)
 
             def on_buffer_full(self, tp: Any) -> None:
                 """Do nothing: with every partition 'full' Faust sleeps a second; the bounded queue suffices."""

@@ -23,6 +23,7 @@ from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
 from streams import telemetry, topics
+from streams.assign import assignor
 from streams.frames import decode_scored
 from streams.kafka import client_settings
 
@@ -150,6 +151,7 @@ class Store:
             *[self._prefix + name for name in lane.topics],
             group_id=group_of(config, lane),
             group_instance_id=f"{instance}-{lane.name}" if instance else None,
+            partition_assignment_strategy=(assignor(config),),
             session_timeout_ms=30_000 if instance else 10_000,
             # While the database is away nothing is polled, however long that lasts.
             max_poll_interval_ms=_DAY_MS,
