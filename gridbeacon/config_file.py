@@ -19,7 +19,7 @@ from gridbeacon.config_values import expand, overrides, say, storable
 from gridbeacon.errors import ConfigError
 
 HIDDEN = "***"
-_SECRET_KEYS = ("password", "secrets", "url")
+_SECRET_KEYS = ("password", "password_hash", "secrets", "url")
 """Values of keys with one of these names are not repeated in messages."""
 _SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "value")}
 _LARGEST = 2**53
@@ -48,6 +48,9 @@ def redacted(config: Config) -> dict[str, Any]:
     for section in ("broker", "clickhouse"):
         if tree[section]["password"]:
             tree[section]["password"] = HIDDEN
+    for account in tree["clickhouse"]["accounts"]:
+        if account["password_hash"]:
+            account["password_hash"] = HIDDEN
     for webhook in tree["notify"]["webhooks"]:
         webhook["secrets"] = [HIDDEN for _ in webhook["secrets"]]
         webhook["url"] = _bare(webhook["url"])

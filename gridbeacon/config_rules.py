@@ -9,7 +9,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from gridbeacon.config import Broker, Config, Limits, Notify
+from gridbeacon.config import Broker, ClickHouse, Config, Limits, Notify
 from gridbeacon.errors import ConfigError
 from gridbeacon.secrets import secret_bytes
 
@@ -31,6 +31,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     """Yield what is wrong with ``config``, in the order of its sections; nothing when all is well."""
     yield from _general(config)
     yield from _broker(config.broker)
+    yield from _clickhouse(config.clickhouse)
     yield from _ports(config)
     yield from _limits(config.limits)
     yield from _notify(config.notify)
@@ -80,6 +81,30 @@ def _broker(broker: Broker) -> Iterator[Mistake]:
         )
 
 
+def _clickhouse(clickhouse: ClickHouse) -> Iterator[Mistake]:
+    names = Counter(account.name for account in clickhouse.accounts)
+    for number, account in enumerate(clickhouse.accounts):
+        key = f"clickhouse.accounts[{number}].name"
+        if not account.name:
+            yield Mistake((key,), "it is empty; name the user")
+        elif names[account.name] > 1:
+            yield Mistake((key,), f"{account.name!r} names more than one account; names must differ")
+    if clickhouse.host != EMBEDDED:
+        return
+    writers = [account.name for account in clickhouse.accounts if account.role == "writer"]
+    if clickhouse.accounts and clickhouse.username not in writers:
+        yield Mistake(
+            ("clickhouse.username", "clickhouse.accounts"),
+            f"the roles log in as {clickhouse.username!r}, which is no writer of clickhouse.accounts; set "
+            "clickhouse.username and clickhouse.password to one of them, or add it",
+        )
+    if bool(clickhouse.tls_cert_file) != bool(clickhouse.tls_key_file):
+        yield Mistake(
+            ("clickhouse.tls_cert_file", "clickhouse.tls_key_file"),
+            "a certificate and its key belong together; set clickhouse.tls_cert_file and clickhouse.tls_key_file both",
+        )
+
+
 def _host_of(address: str) -> str | None:
     """Return the host of ``host:port``, None when it is none."""
     host, _, port = address.strip().rpartition(":")
@@ -111,6 +136,8 @@ def _ports(config: Config) -> Iterator[Mistake]:
         wanted.append(("broker.port", broker.port, 2))
     if clickhouse.host == EMBEDDED:
         wanted.append(("clickhouse.port", clickhouse.port, 1))
+        if clickhouse.http_port:
+            wanted.append(("clickhouse.http_port", clickhouse.http_port, 1))
     elif clickhouse.port == 0:
         yield Mistake(("clickhouse.port",), "0 is no server's port; give the port of your ClickHouse")
     if metrics:

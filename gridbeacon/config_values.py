@@ -17,6 +17,7 @@ _SECTIONS: tuple[tuple[str, type[msgspec.Struct]], ...] = (("broker", Broker), (
 OVERRIDES: dict[str, str] = {
     PREFIX + key.replace(".", "_").upper(): key
     for key in (*(f"{section}.{name}" for section, kind in _SECTIONS for name in kind.__struct_fields__), "data_dir")
+    if key != "clickhouse.accounts"  # a list of sections is no matter for a variable
 }
 """The keys that the environment may set, by variable. With ``_FILE`` behind it a variable names a file."""
 

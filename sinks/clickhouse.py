@@ -102,6 +102,7 @@ def connect(config: Config, *, database: str | None = None) -> Client:
     """
     clickhouse = config.clickhouse
     host, port = where(config)
+    embedded = clickhouse.host == EMBEDDED
     if not clickhouse.secure and clickhouse.host not in _LOOPBACK:
         raise ConfigError(f"clickhouse.host {host} is another machine: set clickhouse.secure to true")
     if clickhouse.ca_file and not Path(clickhouse.ca_file).is_file():
@@ -112,7 +113,8 @@ def connect(config: Config, *, database: str | None = None) -> Client:
         database=clickhouse.database if database is None else database,
         user=clickhouse.username,
         password=clickhouse.password,
-        secure=clickhouse.secure,
+        secure=clickhouse.secure or bool(embedded and clickhouse.tls_cert_file),
+        verify=not embedded,  # its certificate is for other machines; here we meet it on loopback
         ca_certs=clickhouse.ca_file or None,
         connect_timeout=CONNECT_SECS,
         send_receive_timeout=ANSWER_SECS,

@@ -13,8 +13,11 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Literal
 
+import msgspec
+
 from gridbeacon.config import Config
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, Transient
+from sinks.embedded.variable import VARIABLE
 from streams import admin, run_file
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
 from streams.embedded.child import Child, limit_log
@@ -172,7 +175,7 @@ class Supervisor:
 
     def _start(self) -> None:
         self._started = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        check_space(self.data_dir)
+        check_space(self.data_dir, returns=(self.data_dir / "kafka" / "data").exists())
         servers = self._servers()
         self._wait_for_ports([port for _, port, _ in servers.values()])
         for name, (_, port, key) in servers.items():
@@ -196,7 +199,9 @@ class Supervisor:
         found: dict[str, tuple[Member, int, str]] = {}
         if clickhouse.host == EMBEDDED:  # first: it loads while the broker makes its storage
             command = (sys.executable, "-m", "sinks.embedded", "--data", str(self.data_dir / "clickhouse"))
-            database = Child((*command, "--port", str(clickhouse.port)), self._log(DATABASE))
+            ports = ("--port", str(clickhouse.port), "--http-port", str(clickhouse.http_port))
+            settings = {VARIABLE: msgspec.json.encode(clickhouse).decode()}
+            database = Child((*command, *ports), self._log(DATABASE), settings)
             found[DATABASE] = (database, clickhouse.port, "clickhouse.port")
         if broker.bootstrap == EMBEDDED:
             files = self._files or ensure_kafka()

@@ -127,7 +127,7 @@ class Demo:
             timezone=auckland.TIMEZONE,
             data_dir=str(self._folder),
             broker=Broker(port=broker_port),
-            clickhouse=ClickHouse(port=database_port),
+            clickhouse=ClickHouse(port=database_port, http_port=database_port + 1),
             topics=Topics(source_partitions=2, observations_partitions=2),
             notify=Notify(webhooks=(Webhook(name="demo", url=url, secrets=(SECRET,), allow_private=True),)),
         )

@@ -1,8 +1,8 @@
-"""ClickHouse's native TCP protocol in front of one chDB engine, in a process of its own, on 127.0.0.1 only.
+"""ClickHouse's own protocols in front of one chDB engine, in a process of its own, for users of its own.
 
-``python -m sinks.embedded --data DIR --port N`` or ``serve``. As much of the protocol as clickhouse-driver needs.
+``gridbeacon clickhouse serve --data DIR``, ``python -m sinks.embedded`` or ``serve``; inside ``gridbeacon up`` too.
 """
 
-from sinks.embedded.server import HOST, serve
+from sinks.embedded.server import serve
 
-__all__ = ["HOST", "serve"]
+__all__ = ["serve"]

@@ -1,36 +1,34 @@
-"""The one chDB engine of the process, and a session of it for every client.
+"""The one chDB engine of the process, who may use it, and how much at once.
 
-A session is a chDB connection: database, settings and temporary tables are its own, and sessions run side by side
-without waiting for each other. One lock guards what is common: opening and closing them, and stopping queries.
+One lock guards what is common to all sessions: opening and closing them, stopping queries, small questions of our own.
 """
 
-import json
 import os
 import re
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
+from gridbeacon.config import Account
 from gridbeacon.errors import Fatal
-from sinks.embedded import native, statements
+from sinks.embedded import policy
+from sinks.embedded.accounts import Accounts
 from sinks.embedded.directory import DataDirectory
+from sinks.embedded.gate import Gate
 from sinks.embedded.room import Room
-from sinks.embedded.wire import ProtocolError, Reader, ServerError
+from sinks.embedded.wire import ServerError
 
 UNKNOWN_EXCEPTION = 1002
-MAX_INSERT_BYTES = 1 << 30
-"""What one insert may hold, all its blocks together; at most as much memory again is taken while it is stored."""
+_NORMAL_FORMS, _NORMAL_BYTES = 512, 10_000
+"""Dashboards ask the same again and again: so many looked-at statements are remembered, unless they are long."""
 _CODE = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?(?:Code: \d+\. DB::Exception: )*")
-_BARE_DATETIME = b"\x08DateTime"
-"""A column's type as ``FORMAT Native`` writes it after it has dropped the time zone (or there was none)."""
 
 
 class Engine:
-    """chDB on one directory; raises ``Fatal`` when it can't open what is there."""
+    """chDB on one directory, for the users of ``accounts``; raises ``Fatal`` when it can't open what is there."""
 
-    def __init__(self, directory: DataDirectory) -> None:
+    def __init__(self, directory: DataDirectory, accounts: Accounts | None = None) -> None:
         os.environ["TZ"] = "UTC"  # read by chDB as it starts: all our times are UTC, on any machine
         from chdb.state.sqlitelike import Connection
 
@@ -45,6 +43,10 @@ class Engine:
             raise Fatal(f"chDB can't open {self._directory}: {text}; restore the directory or use another") from error
         version, self.time_zone = answer.split()
         self.version: tuple[int, ...] = tuple(int(part) for part in version.split(".")[:3])
+        self.accounts = accounts or Accounts()
+        self.gate = Gate()
+        self.reaching = policy.outside(self._names("table_functions"), self._names("functions"))
+        self._normal = lru_cache(_NORMAL_FORMS)(self._normalized)
         self.room = Room(
             directory.path, partial(self._say, "SYSTEM STOP MERGES"), partial(self._say, "SYSTEM START MERGES")
         )
@@ -62,9 +64,38 @@ class Engine:
         with self._lock:
             connection.close()
 
+    def permit(self, sql: str, account: Account) -> None:
+        """Return when the user may run the statement; raises ``ServerError`` when not, or when it is none."""
+        folded = sql.casefold()
+        reader = account.role == "reader"
+        if not reader and "outfile" not in folded and "infile" not in folded:
+            return
+        normal = self._normal(sql) if len(sql) <= _NORMAL_BYTES else self._normalized(sql)
+        if policy.writes_files(normal):
+            raise ServerError(
+                344, "INTO OUTFILE and FROM INFILE are not supported over the network (SUPPORT_IS_DISABLED)"
+            )
+        if reader:
+            policy.check(normal, self.reaching, account)
+
     def kill(self, tag: str) -> None:
         """Ask that the query of this tag be stopped; returns at once, and asking for none is no error."""
         self._say(f"KILL QUERY WHERE startsWith(query, '/*{tag}*/') ASYNC")
+
+    def _normalized(self, sql: str) -> str:
+        """Return a statement as chDB's parser writes it: on one line, without comments, names quoted where needed."""
+        text = sql.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+        return self._ask("SELECT formatQuerySingleLine({q:String})", {"q": text.replace("\0", "\\0")})
+
+    def _names(self, table: str) -> list[str]:
+        return self._ask(f"SELECT name FROM system.{table}", {}).split("\n")  # noqa: S608 - two names of our own
+
+    def _ask(self, sql: str, params: dict[str, str]) -> str:
+        with self._lock:
+            try:
+                return bytes(self._own.query(sql, "TSVRaw", params=params).bytes()).decode().removesuffix("\n")
+            except Exception as error:
+                raise as_server_error(error) from error
 
     def _say(self, sql: str) -> None:
         with self._lock:
@@ -79,202 +110,6 @@ class Engine:
             self._own.close()
 
 
-class Session:
-    """One client's session, used by one thread; raises ``ServerError`` with ClickHouse's own code and text."""
-
-    def __init__(self, engine: Engine, database: str) -> None:
-        self._engine = engine
-        self._database = database
-        self._applied: dict[str, str] = {}
-        self._temporary = False
-        self._chdb = engine.connect()
-        try:
-            self._use()
-        except ServerError:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """End the session: temporary tables and settings are gone."""
-        self._engine.disconnect(self._chdb)
-
-    def apply(self, wanted: Mapping[str, str], important: frozenset[str]) -> None:
-        """Make these the settings of the next statements, in place of those of the last call.
-
-        As a server does, unknown settings are ignored unless the client calls them ``important``.
-        """
-        if self._applied == wanted:
-            return
-        if "readonly" in self._applied:  # can't be unset
-            self._engine.disconnect(self._chdb)
-            self._chdb, self._applied, self._temporary = self._engine.connect(), {}, False
-            self._use()
-        gone = [name for name in self._applied if name not in wanted]
-        if gone:
-            self._query("SET " + ", ".join(f"{name} = DEFAULT" for name in gone))
-        self._applied = {name: value for name, value in self._applied.items() if name in wanted}
-        for name, value in sorted(wanted.items(), key=lambda item: item[0] == "readonly"):
-            if not re.fullmatch(r"\w+", name):
-                raise ServerError(115, f"Unknown setting {name[:100]!r}")
-            if self._applied.get(name) == value:
-                continue
-            try:
-                self._query(f"SET {name} = {statements.quoted(value)}")
-            except ServerError as error:
-                if error.code == 115 and name not in important:
-                    continue
-                raise
-            self._applied[name] = value
-
-    def run(self, sql: str, params: Mapping[str, str], tag: str) -> Iterator[tuple[native.Block, int, int]]:
-        """Yield the blocks of the result, in the protocol's form, each with the rows and bytes read up to it.
-
-        The first has columns and no rows: from it clients learn the columns' types. A statement without a result
-        yields nothing. ``tag`` is what ``Engine.kill`` stops it by. While this runs, the session can do nothing else.
-        """
-        statements.check(sql)
-        if self._chdb._conn.classify_query(sql)["statement_count"] > 1:  # noqa: SLF001 - chDB has no other way
-            raise ServerError(62, "Syntax error: several statements in one query are not allowed; send them singly")
-        sql = statements.without_format(sql)
-        types = self._types(sql, params) if self._temporary and statements.reads(sql) else None
-        tagged = f"/*{tag}*/ {sql}"
-        try:
-            stream = self._chdb.send_query(tagged, "Native", params=dict(params))
-        except Exception as error:
-            if "Streaming query is not supported" not in str(error):
-                raise as_server_error(error) from error
-            yield from self._run_whole(sql, tagged, params)
-            return
-        yield from self._run_stream(stream, sql, params, types)
-
-    def columns(self, sql: str, params: Mapping[str, str]) -> list[tuple[str, str]]:
-        """Return the names and full types of what a SELECT gives."""
-        return _columns(self._query(_describe(sql), "JSONCompactEachRow", params))
-
-    def insert(self, head: str) -> "Insert":
-        """Return a begun insert; ``head`` is the statement up to and without VALUES or FORMAT."""
-        target = statements.target(head)
-        return self._begin(target, self.columns(target.select, {}))
-
-    def add_external(self, name: str, block: native.Block) -> None:
-        """Make a block that came with the query a temporary table of this session."""
-        columns = ", ".join(
-            f"{statements.identifier(column.decode('utf-8', 'replace'))} {kind}" for column, kind in block.columns
-        )
-        self._query(f"CREATE OR REPLACE TEMPORARY TABLE {statements.identifier(name)} ({columns})")
-        self._temporary = True
-        if block.rows:
-            insert = self._begin(statements.target(f"INSERT INTO {statements.identifier(name)}"), [])
-            try:
-                insert.add(block)
-                insert.finish()
-            finally:
-                insert.cancel()
-
-    def drop_external(self, name: str) -> None:
-        """Forget a table that came with a query."""
-        self._query(f"DROP TEMPORARY TABLE IF EXISTS {statements.identifier(name)}")
-
-    def _begin(self, target: statements.Target, columns: list[tuple[str, str]]) -> "Insert":
-        def store(file: str) -> tuple[int, int]:
-            self._engine.room.check()
-            sql = f"{target.into} FROM INFILE {statements.quoted(file)} {target.settings} FORMAT Native"
-            try:
-                result = self._chdb.query(sql, "Native")
-            except Exception as error:
-                raise as_server_error(error) from error
-            return int(result.rows_written()), int(result.bytes_written())
-
-        return Insert(store, columns)
-
-    def _use(self) -> None:
-        if self._database:
-            self._query(f"USE {statements.identifier(self._database)}")
-
-    def _query(self, sql: str, form: str = "Native", params: Mapping[str, str] | None = None) -> bytes:
-        try:
-            return bytes(self._chdb.query(sql, form, params=dict(params or {})).bytes())
-        except Exception as error:
-            raise as_server_error(error) from error
-
-    def _run_whole(self, sql: str, tagged: str, params: Mapping[str, str]) -> Iterator[tuple[native.Block, int, int]]:
-        data = self._query(tagged, "Native", params)
-        if re.match(r"(?i)\s*USE\b", sql):
-            self._database = self._query("SELECT currentDatabase()", "TSVRaw").decode().rstrip("\n")
-        self._temporary = self._temporary or "temporary" in sql.lower()
-        for number, block in enumerate(_blocks(data, None)):
-            if number == 0:
-                yield _header(_named(block, None)), 0, 0
-            yield block, 0, 0
-
-    def _run_stream(
-        self, stream: Any, sql: str, params: Mapping[str, str], types: list[str] | None
-    ) -> Iterator[tuple[native.Block, int, int]]:
-        empty = True
-        try:
-            while (chunk := stream.fetch()) is not None:
-                data = bytes(chunk.bytes())
-                if empty and types is None and _BARE_DATETIME in data:
-                    types = self._types_aside(sql, params)
-                for block in _blocks(data, types):
-                    if empty:
-                        yield _header(_named(block, types)), 0, 0
-                    empty = False
-                    yield block, int(chunk.storage_rows_read()), int(chunk.storage_bytes_read())
-        except ServerError:
-            raise
-        except Exception as error:
-            raise as_server_error(error) from error
-        finally:
-            stream.close()
-        if empty:
-            yield _header(self.columns(sql, params)), 0, 0
-
-    def _types(self, sql: str, params: Mapping[str, str]) -> list[str]:
-        return [kind for _, kind in self.columns(sql, params)]
-
-    def _types_aside(self, sql: str, params: Mapping[str, str]) -> list[str]:
-        """Return the result's types, asked in a session of its own: a second statement would end this one's stream."""
-        aside = Session(self._engine, self._database)
-        try:
-            return aside._types(sql, params)
-        finally:
-            aside.close()
-
-
-class Insert:
-    """An insert that has begun: ``add`` blocks, then ``finish``, after which they are stored, or ``cancel``.
-
-    The blocks gather in memory and chDB reads them from there as a file, in one statement. (Its own streaming insert
-    reports success when nothing could be stored: a full disk, a violated constraint, a failed view.)
-    """
-
-    def __init__(self, store: Callable[[str], tuple[int, int]], columns: list[tuple[str, str]]) -> None:
-        self._store = store
-        self._size = 0
-        self._file = os.fdopen(os.memfd_create("insert"), "wb")  # cancel closes it
-        self.columns = columns
-
-    def add(self, block: native.Block) -> None:
-        """Take a block; nothing is stored yet."""
-        self._size += len(block.body)
-        if self._size > MAX_INSERT_BYTES:
-            raise ServerError(131, f"an insert of more than {MAX_INSERT_BYTES} bytes is refused; send smaller ones")
-        self._file.write(block.body)
-
-    def finish(self) -> tuple[int, int]:
-        """Return the rows and bytes written, once they are stored; when it raises instead, none is.
-
-        Above a million rows chDB stores them in several steps, and then the first may be there all the same.
-        """
-        self._file.flush()
-        return self._store(f"/proc/self/fd/{self._file.fileno()}") if self._size else (0, 0)
-
-    def cancel(self) -> None:
-        """Give back the memory; before ``finish`` that gives the insert up."""
-        self._file.close()
-
-
 def new_tag() -> str:
     """Return a name for a query that no other has."""
     return f"gridbeacon-{uuid.uuid4().hex}"
@@ -287,33 +122,3 @@ def as_server_error(error: Exception) -> ServerError:
     text = str(error)
     found = _CODE.search(text)
     return ServerError(int(found[1]), text[found.end() :]) if found else ServerError(UNKNOWN_EXCEPTION, text)
-
-
-def _describe(sql: str) -> str:
-    return f"DESCRIBE ({sql.rstrip().rstrip(';')}\n)"
-
-
-def _columns(answer: bytes) -> list[tuple[str, str]]:
-    rows = (json.loads(line) for line in answer.splitlines())
-    return [(str(row[0]), str(row[1])) for row in rows]
-
-
-def _named(block: native.Block, types: list[str] | None) -> list[tuple[str, str]]:
-    """Return the block's columns, with their full types where these are known."""
-    kinds = types or [kind for _, kind in block.columns]
-    return [(name.decode("utf-8", "replace"), kind) for (name, _), kind in zip(block.columns, kinds, strict=True)]
-
-
-def _header(columns: list[tuple[str, str]]) -> native.Block:
-    return native.Block(tuple((name.encode(), kind) for name, kind in columns), 0, native.header(columns))
-
-
-def _blocks(data: bytes, types: list[str] | None) -> Iterator[native.Block]:
-    pieces = iter((data,))
-    reader = Reader(lambda: next(pieces, b""), limit=2 * len(data) + 16)
-    try:
-        reader.need(min(1, len(data)))
-        while reader.left:
-            yield native.to_wire(reader, types)
-    except ProtocolError as error:  # about our own result: the client's bytes are in order
-        raise ServerError(error.code, str(error)) from error

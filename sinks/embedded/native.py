@@ -30,6 +30,8 @@ _ALIASES = {
     "MultiLineString": "Array(LineString)",
     "MultiPolygon": "Array(Polygon)",
 }
+_TYPE_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`", re.DOTALL)
+_TYPE = re.compile(r"\w+(?:\([\w\s(),=.-]*\))?")
 _ELEMENT_NAME = re.compile(r"(?:`(?:[^`\\]|\\.)*`|\w+)\s+(?=\w)")
 
 
@@ -49,25 +51,42 @@ class Skip(NamedTuple):
     data: Callable[[Reader, int], None]
 
 
-def from_wire(reader: Reader) -> Block:
+def from_wire(reader: Reader, *, custom: bool = True) -> Block:
     """Return the next block of the protocol (after its block info) with its body as ``FORMAT Native``.
 
+    ``custom`` says whether the client's revision has the byte of a custom serialization.
     Raises ``ProtocolError`` on types that this endpoint can't walk over (code 48) and on absurd sizes.
     """
-    return _recode(reader, custom_in=True, custom_out=False, types=None)
+    return _recode(reader, custom_in=custom, custom_out=False, types=None)
 
 
-def to_wire(reader: Reader, types: Sequence[str] | None = None) -> Block:
+def to_wire(reader: Reader, types: Sequence[str] | None = None, *, custom: bool = True) -> Block:
     """Return the next block of ``FORMAT Native`` with its body as the protocol has it.
 
     ``types`` are the columns' full types, where ``FORMAT Native`` left out the time zone of a ``DateTime``.
     """
-    return _recode(reader, custom_in=False, custom_out=True, types=types)
+    return _recode(reader, custom_in=False, custom_out=custom, types=types)
 
 
-def header(columns: Sequence[tuple[str, str]]) -> bytes:
+def header(columns: Sequence[tuple[str, str]], *, custom: bool = True) -> bytes:
     """Return a block of no rows that says the columns' names and types, as the protocol has it."""
-    return varint(len(columns)) + b"\x00" + b"".join(string(name) + string(kind) + b"\x00" for name, kind in columns)
+    last = b"\x00" if custom else b""
+    return varint(len(columns)) + b"\x00" + b"".join(string(name) + string(kind) + last for name, kind in columns)
+
+
+def is_type(kind: str) -> bool:
+    """Return whether a text has the form of one type, and nothing behind it that would become part of a statement.
+
+    >>> is_type("Map(String, Array(UInt8))"), is_type("UInt8) ENGINE = Log"), is_type("Enum8('a)' = 1) DEFAULT f(1)")
+    (True, False, False)
+    """
+    bare = _TYPE_QUOTED.sub("q", kind)
+    depth = 0
+    for at, char in enumerate(bare):
+        depth += (char == "(") - (char == ")")
+        if depth < 0 or (char == ")" and depth == 0 and at != len(bare) - 1):
+            return False
+    return depth == 0 and _TYPE.fullmatch(bare) is not None
 
 
 def skip_block_info(reader: Reader) -> None:

@@ -1,34 +1,62 @@
-"""The listening socket, a thread for each client, and the end of it all."""
+"""The listening sockets, a thread for each client, and the end of it all."""
 
 import os
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
-from gridbeacon.errors import ConfigError
+from gridbeacon.config import ClickHouse
+from sinks.embedded import listeners
+from sinks.embedded.accounts import Accounts
 from sinks.embedded.client import Client
 from sinks.embedded.directory import DataDirectory
 from sinks.embedded.engine import Engine
 from sinks.embedded.wire import ServerError
 
-HOST = "127.0.0.1"
-"""Nowhere else, ever: the endpoint has no accounts, and whoever reaches it may do everything."""
 MAX_CLIENTS = 256
 _LOOK_SECS = 0.1
+_HANDSHAKE_SECS = 10.0
 _GOODBYE_SECS = 20.0
 """How long queries in their last moments may take at the end; inserts are much shorter."""
 
 
-def serve(data: Path, port: int) -> None:
-    """Serve the tables in ``data`` on ``port`` of 127.0.0.1 until SIGTERM or SIGINT, then close them and return.
+class Conversation(Protocol):
+    """One client's connection, whatever it speaks."""
 
-    Call it in the main thread, in a process that does nothing else. The port accepts connections only once chDB is
-    open. Raises ``ConfigError`` when directory or port can't be had, ``Fatal`` when chDB can't read what is there.
+    def talk(self, refused: Callable[[str], None]) -> None:
+        """Serve the client until it leaves."""
+
+    def watch(self) -> None:
+        """Stop what runs for it when it is gone."""
+
+    def hang_up(self) -> None:
+        """Make ``talk`` return soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A listening socket, and what is spoken there."""
+
+    listener: socket.socket
+    begin: Callable[[socket.socket, Engine], Conversation]
+
+
+def serve(data: Path, settings: ClickHouse) -> None:
+    """Serve the tables in ``data`` until SIGTERM or SIGINT, then close them and return.
+
+    ``settings`` say where, to whom and how. Call it in the main thread, in a process that does nothing else. The ports
+    accept connections only once chDB is open. Raises ``ConfigError`` when directory, ports or certificate can't be had
+    or the settings leave the door open, ``Fatal`` when chDB can't read what is there.
     """
     stop = threading.Event()
 
@@ -37,112 +65,130 @@ def serve(data: Path, port: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told)
-    directory = DataDirectory(data)
-    try:
-        with _bound(port) as listener:
-            engine = Engine(directory)
+    accounts = Accounts(settings.accounts)
+    listeners.guard(settings, accounts)
+    context = listeners.tls(settings)
+    spoken = {"port": (settings.port, Client)}
+    with ExitStack() as held:
+        directory = DataDirectory(data)
+        held.callback(directory.release)
+        ports = {}
+        for key, (port_number, begin) in spoken.items():
+            listener = held.enter_context(listeners.bound(settings.listen, port_number, key))
+            ports[key] = Port(listener, begin)
+        engine = Engine(directory, accounts)
+        held.callback(engine.close)
+        for key, port in ports.items():
+            listeners.listen(port.listener, key)
+        Server(list(ports.values()), engine, context).run(stop)
+
+
+class Guest:
+    """One connection and its thread."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        self._connection = connection
+        self._name = name
+        self._conversation: Conversation | None = None
+        self.thread = threading.Thread(name=name, daemon=True)
+
+    def welcome(self, port: Port, engine: Engine, context: ssl.SSLContext | None) -> None:
+        """Begin to serve it."""
+        self.thread = threading.Thread(target=self._serve, args=(port, engine, context), name=self._name, daemon=True)
+        self.thread.start()
+
+    def watch(self) -> None:
+        """Stop what runs for a client that is gone."""
+        if self._conversation is not None:
             try:
-                _listen(listener, port)
-                Server(listener, engine).run(stop)
-            finally:
-                engine.close()
-    finally:
-        directory.release()
+                self._conversation.watch()
+            except ServerError as error:
+                say(f"a query could not be stopped: {error}")
+
+    def hang_up(self) -> None:
+        """Make its thread end soon."""
+        if self._conversation is not None:
+            self._conversation.hang_up()
+            return
+        try:
+            self._connection.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it was gone already
+
+    def _serve(self, port: Port, engine: Engine, context: ssl.SSLContext | None) -> None:
+        connection = self._connection
+        try:
+            if context is not None:
+                connection.settimeout(_HANDSHAKE_SECS)
+                connection = context.wrap_socket(connection, server_side=True)
+            connection.setblocking(True)  # noqa: FBT003 - the method's own signature
+            self._conversation = port.begin(connection, engine)
+        except OSError as error:
+            connection.close()
+            say(f"refused {self._name}: no TLS ({error})" if context else f"lost {self._name}: {error}")
+            return
+        self._conversation.talk(lambda why: say(f"refused {self._name}: it {why}"))
 
 
 class Server:
     """Takes in clients and looks after them."""
 
-    def __init__(self, listener: socket.socket, engine: Engine) -> None:
-        self._listener = listener
+    def __init__(self, ports: list[Port], engine: Engine, context: ssl.SSLContext | None = None) -> None:
+        self._ports = {port.listener.fileno(): port for port in ports}
         self._engine = engine
-        self._clients: dict[Client, threading.Thread] = {}
+        self._context = context
+        self._guests: set[Guest] = set()
 
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop`` is set, then end every conversation."""
         waiting = select.poll()
-        waiting.register(self._listener, select.POLLIN)
+        for number in self._ports:
+            waiting.register(number, select.POLLIN)
+        room = self._engine.room
         while not stop.is_set():
-            came = waiting.poll(1000 * _LOOK_SECS)
-            if came:
-                self._take_in()
+            for number, _ in waiting.poll(1000 * _LOOK_SECS):
+                self._take_in(self._ports[number])
             self._look()
-            if self._engine.room.look():
-                _say("the disk is nearly full: nothing is stored" if self._engine.room.tight else "room again: storing")
-        self._listener.close()
+            if room.look():
+                say("the disk is nearly full: nothing is stored" if room.tight else "room again: storing")
+        for port in self._ports.values():
+            port.listener.close()
         self._end()
 
-    def _take_in(self) -> None:
+    def _take_in(self, port: Port) -> None:
         try:
-            connection, (host, port) = self._listener.accept()
+            connection, peer = port.listener.accept()
         except OSError as error:  # it left while it waited, or this process has too many open files
-            _say(f"a connection could not be taken: {os.strerror(error.errno or 0)}")
+            say(f"a connection could not be taken: {os.strerror(error.errno or 0)}")
             time.sleep(_LOOK_SECS)
             return
-        peer = f"{host}:{port}"
-        if len(self._clients) >= MAX_CLIENTS:
+        name = f"{peer[0]}:{peer[1]}"
+        if len(self._guests) >= MAX_CLIENTS:
             connection.close()
-            _say(f"refused {peer}: {MAX_CLIENTS} clients are connected already")
+            say(f"refused {name}: {MAX_CLIENTS} clients are connected already")
             return
-        connection.setblocking(True)  # noqa: FBT003 - the method's own signature
-        client = Client(connection, self._engine)
-        thread = threading.Thread(
-            target=client.talk, args=(lambda why: _say(f"refused {peer}: it {why}"),), name=peer, daemon=True
-        )
-        self._clients[client] = thread
-        thread.start()
+        guest = Guest(connection, name)
+        self._guests.add(guest)
+        guest.welcome(port, self._engine, self._context)
 
     def _look(self) -> None:
-        for client, thread in list(self._clients.items()):
-            if thread.is_alive():
-                self._watch(client)
+        for guest in list(self._guests):
+            if guest.thread.is_alive():
+                guest.watch()
             else:
-                del self._clients[client]
+                self._guests.discard(guest)
 
     def _end(self) -> None:
         """Let inserts that are being stored come to their end, stop everything else."""
         deadline = time.monotonic() + _GOODBYE_SECS
-        for client in self._clients:
-            client.hang_up()
-        while self._clients and time.monotonic() < deadline:
+        for guest in self._guests:
+            guest.hang_up()
+        while self._guests and time.monotonic() < deadline:
             self._look()
             time.sleep(_LOOK_SECS / 5)
 
-    @staticmethod
-    def _watch(client: Client) -> None:
-        try:
-            client.watch()
-        except ServerError as error:
-            _say(f"a query could not be stopped: {error}")
 
-
-def _bound(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((HOST, port))
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise _no_port(port, error) from error
-    return listener
-
-
-def _listen(listener: socket.socket, port: int) -> None:
-    try:
-        listener.listen(128)
-    except OSError as error:  # another program bound it in the same moment
-        raise _no_port(port, error) from error
-
-
-def _no_port(port: int, error: Exception) -> ConfigError:
-    reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "no port has such a number"
-    return ConfigError(
-        f"port {port} on {HOST} can't be had by the embedded ClickHouse ({reason}); stop the program that has it, "
-        "or choose a free one with --port (clickhouse.port in the configuration)"
-    )
-
-
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Write a line to stderr, whole: several threads do so."""
     sys.stderr.write(f"embedded ClickHouse: {text}\n")
     sys.stderr.flush()

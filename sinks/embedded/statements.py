@@ -18,8 +18,6 @@ _INSERTS = re.compile(_GAP + r"INSERT\s+INTO\s", re.IGNORECASE | re.DOTALL)
 _ROWS_FOLLOW = re.compile(r"\b(?:VALUES|FORMAT\s+\w+)$", re.IGNORECASE)
 _LAST_WORDS = 100
 _FORMAT = re.compile(r"\bFORMAT\s+\w+(\s+SETTINGS\s[^']*)?;?\s*$", re.IGNORECASE)
-_FILES = re.compile(r"\b(INTO\s+OUTFILE|FROM\s+INFILE)\b", re.IGNORECASE)
-_TEXT = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 _READS = re.compile(_GAP + r"[(\s]*(SELECT|WITH|FROM)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -63,12 +61,6 @@ def without_format(sql: str) -> str:
     'SELECT 1  SETTINGS max_threads = 1'
     """
     return _FORMAT.sub(r"\1", sql)
-
-
-def check(sql: str) -> None:
-    """Return when the statement may run; raises ``ServerError`` where it names files of the server's machine."""
-    if _FILES.search(_TEXT.sub("''", sql)):
-        raise ServerError(344, "INTO OUTFILE and FROM INFILE are not supported over the network")
 
 
 def reads(sql: str) -> bool:

@@ -63,11 +63,11 @@ class EmbeddedBroker:
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        check_space(self.directory)
+        data = self.directory / "data"
+        check_space(self.directory, returns=data.exists())
         self.port = self.port or free_pair()
         for port in (self.port, self.port + 1):
             check_free(port, NAME, "broker.port")
-        data = self.directory / "data"
         (self.directory / "log4j2.properties").write_text(LOGGING, "utf-8")
         if not data.exists():
             self._format(data)

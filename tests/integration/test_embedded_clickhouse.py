@@ -5,8 +5,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,62 +15,17 @@ import pytest
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ServerException
 
+from tests.servers import Server, free_port
+
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).resolve().parents[2]
 UTC = dt.UTC
-START_SECS = 20.0
 COLUMNS = """
     s String, lc LowCardinality(String), u8 UInt8, u16 UInt16, u32 UInt32, u64 UInt64, i8 Int8, i32 Int32, i64 Int64,
     f32 Float32, f64 Float64, n Nullable(Float64), ns Nullable(String), ts DateTime64(3, 'UTC'), at DateTime('UTC'),
     e Enum8('calm' = 1, 'crowded' = -2), tags Array(String), grid Array(Array(Float64)), m Map(String, Float64),
     pair Tuple(String, UInt8), lcn LowCardinality(Nullable(String)), names Array(LowCardinality(String))
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Server:
-    """A started process; ``until_ready`` waits for its port."""
-
-    def __init__(self, data: Path, port: int) -> None:
-        self.port = port
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sinks.embedded", "--data", str(data), "--port", str(port)],
-            cwd=ROOT,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._said = ""
-
-    def until_ready(self) -> "Server":
-        deadline = time.monotonic() + START_SECS
-        while time.monotonic() < deadline:
-            with suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return self
-            assert self.process.poll() is None, self.said()
-            time.sleep(0.02)
-        raise AssertionError("the embedded ClickHouse does not listen")
-
-    def client(self, **options) -> Client:
-        return Client("127.0.0.1", self.port, send_receive_timeout=30, **options)
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        self.said()
-        return self.process.returncode
-
-    def said(self) -> str:
-        """What it wrote to stderr; waits for its end."""
-        if not self.process.stderr.closed:
-            self._said = self.process.communicate(timeout=30)[1]
-        return self._said
 
 
 @pytest.fixture
