@@ -253,10 +253,10 @@ def test_tls_and_nothing_else_where_there_is_a_certificate(tmp_path: Path, certi
     assert "has no password" in refused.said()
     server = Server(tmp_path / "data", free_port(), settings=settings_without_hole).until_ready()
     try:
-        with server.client(
-            user="analyst", password="a", secure=True, ca_certs=str(cert), check_hostname=False
-        ) as client:
+        tls = {"secure": True, "ca_certs": str(cert), "check_hostname": False}
+        with server.client(user="analyst", password="a", **tls) as client:
             assert client.execute("SELECT sum(number) FROM numbers(100000)") == [(4999950000,)]
+        with server.client(user="writer", password="w", **tls) as client:
             client.execute_with_progress("SELECT count() FROM numbers(1e13) WHERE number % 7 = 6")
             client.cancel()
             assert client.execute("SELECT 5") == [(5,)]
