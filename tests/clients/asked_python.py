@@ -1,0 +1,64 @@
+"""Clients in Python, ready to be asked: clickhouse-driver in its different manners."""
+
+import collections
+import re
+from typing import Any
+
+import numpy as np
+from clickhouse_driver import Client
+from clickhouse_driver.errors import ServerException
+
+from tests.clients.asking import Answer, Request, plain
+
+
+class Driver:
+    """clickhouse-driver; ``how`` is ``execute`` or ``execute_iter``."""
+
+    def __init__(self, client: Client, how: str = "execute", *, use_numpy: bool = False) -> None:
+        self._client, self._how, self._numpy = client, how, use_numpy
+
+    def answer(self, requests: list[Request]) -> dict[str, Answer]:
+        return {request["name"]: self._respond(request) for request in requests}
+
+    def _respond(self, request: Request) -> Answer:
+        try:
+            if "digest" in request:
+                return self._digest(request["digest"])
+            if "source" in request:
+                return self._fill(request["source"], request["target"])
+            return self._ask(request)
+        except ServerException as error:
+            return {"code": error.code, "text": error.message}
+
+    def _ask(self, request: Request) -> Answer:
+        options = {"params": request.get("params", {}), "settings": request.get("settings"), "with_column_types": True}
+        if self._how == "execute_iter":
+            found = self._client.execute_iter(request["sql"], **options)
+            kinds, rows = next(found), list(found)
+        else:
+            rows, kinds = self._client.execute(request["sql"], **options)
+        return {"types": [kind for _, kind in kinds], "rows": [[plain(value) for value in row] for row in rows]}
+
+    def _digest(self, sql: str) -> Answer:
+        if self._numpy:
+            numbers, words, _ = self._client.execute(sql, columnar=True)
+            counted = collections.Counter(words)
+            return {"rows": len(numbers), "sum": int(np.sum(numbers)), "words": dict(counted)}
+        total = rows = 0
+        counted = collections.Counter()
+        found = self._client.execute_iter(sql) if self._how == "execute_iter" else self._client.execute(sql)
+        for number, word, _ in found:
+            rows, total = rows + 1, total + number
+            counted[word] += 1
+        return {"rows": rows, "sum": total, "words": dict(counted)}
+
+    def _fill(self, source: str, target: str) -> Answer:
+        columnar = self._how == "execute_iter" or self._numpy
+        data: Any = self._client.execute(f"SELECT * FROM {source}", columnar=columnar)
+        return {"rows": self._client.execute(f"INSERT INTO {target} VALUES", data, columnar=columnar)}
+
+
+def name_of(text: str) -> str:
+    """Return the name of an exception as its text has it, in brackets at the end."""
+    found = re.findall(r"\(([A-Z][A-Z_]+)\)", text)
+    return found[-1] if found else ""

@@ -1,0 +1,37 @@
+"""One embedded ClickHouse for all clients, with the tables of ``fixture.sql`` in it."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from clickhouse_driver import Client
+
+from tests.clients.asking import statements
+from tests.servers import Server, free_port
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = tmp_path_factory.mktemp("clients") / "data"
+    running = Server(data, free_port(), http_port=free_port()).until_ready()
+    with running.client() as client:
+        for statement in statements():
+            client.execute(statement)
+    yield running
+    assert running.end() == 0
+
+
+@pytest.fixture(scope="session")
+def http_port(server: Server) -> int:
+    """The port of the HTTP interface; skips where the endpoint does not have one."""
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", server.http_port)):
+            pytest.skip("this embedded ClickHouse does not serve HTTP")
+    return server.http_port
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[Client]:
+    """What looks after a client's work: clickhouse-driver in its plainest form."""
+    with server.client() as client:
+        yield client
