@@ -36,7 +36,9 @@ class Driver:
             found = self._client.execute_iter(request["sql"], **options)
             kinds, rows = next(found), list(found)
         else:
-            rows, kinds = self._client.execute(request["sql"], **options)
+            # numpy's rows can't hold arrays of unequal length, its columns can.
+            rows, kinds = self._client.execute(request["sql"], **options, columnar=self._numpy)
+            rows = zip(*rows, strict=True) if self._numpy else rows
         return {"types": [kind for _, kind in kinds], "rows": [[plain(value) for value in row] for row in rows]}
 
     def _digest(self, sql: str) -> Answer:

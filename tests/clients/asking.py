@@ -16,6 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import pandas as pd
+
 Request = dict[str, Any]
 Answer = dict[str, Any]
 
@@ -53,8 +56,10 @@ def plain(value: Any) -> str:
     >>> plain([1.0, None, (True, b"a")])
     '[1,NULL,[true,a]]'
     """
-    if hasattr(value, "isoformat") and value is not None and getattr(value, "nanosecond", 0) == 0:
-        return _time(value)
+    if isinstance(value, np.generic):
+        value = value.astype("datetime64[us]").item() if str(value.dtype) == "datetime64[ns]" else value.item()
+    if hasattr(value, "isoformat"):
+        return "NULL" if pd.isna(value) else _time(value)
     match value:
         case None:
             return "NULL"
