@@ -4,6 +4,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 
 from gridbeacon.config import Account
@@ -13,7 +14,7 @@ from sinks.embedded.packets import Packets
 from sinks.embedded.session import Insert, Session
 from sinks.embedded.wire import ProtocolError, Reader, ServerError
 
-HELLO_SECS, TALK_SECS, IDLE_SECS = 10, 300, 0
+HELLO_SECS, TALK_SECS, IDLE_SECS = 5, 300, 0
 """How long the socket waits for the greeting, within a packet or an insert, and between queries (for ever)."""
 _CANCELLED = 394
 
@@ -46,6 +47,7 @@ class Client:
         self._account: Account | None = None
         self._session: Session | None = None
         self._running: Running | None = None
+        self._greet_until: float | None = time.monotonic() + HELLO_SECS
 
     def talk(self, refused: Callable[[str], None]) -> None:
         """Serve the client until it leaves; says to ``refused`` in a sentence why it was turned away, if it was."""
@@ -53,6 +55,7 @@ class Client:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._wait(HELLO_SECS)
             self._hello()
+            self._greet_until = None
             while True:
                 self._wait(IDLE_SECS)
                 self._reader.need(1)
@@ -73,7 +76,12 @@ class Client:
             self._raw.close()
 
     def watch(self) -> None:
-        """Stop the running query when its client has cancelled it or is gone; call it several times a second."""
+        """Stop the running query when its client has cancelled it or is gone; call it several times a second.
+
+        A client that has not greeted in time, however busily it sends, is let go.
+        """
+        if self._greet_until is not None and time.monotonic() > self._greet_until:
+            self.hang_up()
         running = self._running
         if running is None:
             return

@@ -5,7 +5,6 @@ import select
 import signal
 import socket
 import ssl
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from sinks.embedded.accounts import Accounts
 from sinks.embedded.client import Client
 from sinks.embedded.directory import DataDirectory
 from sinks.embedded.engine import Engine
+from sinks.embedded.voice import Refusals, say
 from sinks.embedded.wire import ServerError
 
 MAX_CLIENTS = 256
@@ -86,8 +86,9 @@ def serve(data: Path, settings: ClickHouse) -> None:
 class Guest:
     """One connection and its thread."""
 
-    def __init__(self, connection: socket.socket, name: str) -> None:
+    def __init__(self, connection: socket.socket, name: str, refusals: Refusals) -> None:
         self._connection = connection
+        self._refusals = refusals
         self._name = name
         self._conversation: Conversation | None = None
         self.thread = threading.Thread(name=name, daemon=True)
@@ -125,9 +126,9 @@ class Guest:
             self._conversation = port.begin(connection, engine)
         except OSError as error:
             connection.close()
-            say(f"refused {self._name}: no TLS ({error})" if context else f"lost {self._name}: {error}")
+            self._refusals.add(f"refused {self._name}: no TLS ({error})")
             return
-        self._conversation.talk(lambda why: say(f"refused {self._name}: it {why}"))
+        self._conversation.talk(lambda why: self._refusals.add(f"refused {self._name}: it {why}"))
 
 
 class Server:
@@ -138,6 +139,7 @@ class Server:
         self._engine = engine
         self._context = context
         self._guests: set[Guest] = set()
+        self._refusals = Refusals()
 
     def run(self, stop: threading.Event) -> None:
         """Serve until ``stop`` is set, then end every conversation."""
@@ -149,6 +151,7 @@ class Server:
             for number, _ in waiting.poll(1000 * _LOOK_SECS):
                 self._take_in(self._ports[number])
             self._look()
+            self._refusals.look()
             if room.look():
                 say("the disk is nearly full: nothing is stored" if room.tight else "room again: storing")
         for port in self._ports.values():
@@ -165,9 +168,9 @@ class Server:
         name = f"{peer[0]}:{peer[1]}"
         if len(self._guests) >= MAX_CLIENTS:
             connection.close()
-            say(f"refused {name}: {MAX_CLIENTS} clients are connected already")
+            self._refusals.add(f"refused {name}: {MAX_CLIENTS} clients are connected already")
             return
-        guest = Guest(connection, name)
+        guest = Guest(connection, name, self._refusals)
         self._guests.add(guest)
         guest.welcome(port, self._engine, self._context)
 
@@ -186,9 +189,3 @@ class Server:
         while self._guests and time.monotonic() < deadline:
             self._look()
             time.sleep(_LOOK_SECS / 5)
-
-
-def say(text: str) -> None:
-    """Write a line to stderr, whole: several threads do so."""
-    sys.stderr.write(f"embedded ClickHouse: {text}\n")
-    sys.stderr.flush()
