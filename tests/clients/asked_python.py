@@ -57,7 +57,13 @@ class Driver:
     def _fill(self, source: str, target: str) -> Answer:
         columnar = self._how == "execute_iter" or self._numpy
         data: Any = self._client.execute(f"SELECT * FROM {source}", columnar=columnar)
+        if self._numpy:  # it gives lists for what numpy has no type for, and takes arrays alone
+            data = [_array(column) for column in data]
         return {"rows": self._client.execute(f"INSERT INTO {target} VALUES", data, columnar=columnar)}
+
+
+def _array(column: Any) -> Any:
+    return column if isinstance(column, np.ndarray) else np.fromiter(column, dtype=object, count=len(column))
 
 
 def name_of(text: str) -> str:

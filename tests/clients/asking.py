@@ -45,6 +45,20 @@ def statements() -> list[str]:
     return [part.strip() for part in text.split(";\n") if part.strip()]
 
 
+def reason_not_to_ask(client: str, name: str) -> str:
+    """Return why a client can't be asked this: what its own code can't do, whatever the server; "" when it can be."""
+    return _reason("not_for", client, name)
+
+
+def reason_not_to_write(client: str, name: str) -> str:
+    """Return why a client can't write the values of this column, "" when it can."""
+    return _reason("not_written_by", client, name)
+
+
+def _reason(key: str, client: str, name: str) -> str:
+    return next((why for start, why in GIVEN[key].get(name, {}).items() if client.startswith(start)), "")
+
+
 def requests(asked: list[Request]) -> list[Request]:
     """Return questions without their answers."""
     return [{key: value for key, value in one.items() if key not in ("rows", "code", "word")} for one in asked]

@@ -8,7 +8,7 @@ from clickhouse_driver import Client
 
 from tests.clients.asked_programs import Program, build_go
 from tests.clients.asked_python import Driver, name_of
-from tests.clients.asking import ALL_SQL, COLUMNS, ERRORS, MILLION, QUESTIONS, Asked, requests
+from tests.clients.asking import ALL_SQL, COLUMNS, ERRORS, MILLION, QUESTIONS, Asked, reason_not_to_ask, reason_not_to_write, requests
 from tests.servers import Server
 
 pytestmark = pytest.mark.integration
@@ -59,29 +59,42 @@ CLIENTS = {
 
 
 @pytest.fixture(scope="module", params=list(CLIENTS))
-def asked(request: pytest.FixtureRequest) -> Asked:
-    return CLIENTS[request.param](request)
+def named(request: pytest.FixtureRequest) -> tuple[str, Asked]:
+    return request.param, CLIENTS[request.param](request)
 
 
-def test_values_and_types_of_every_column(asked: Asked) -> None:
-    asks = [{"name": name, "sql": f"SELECT {name} FROM clients.types ORDER BY id"} for name in COLUMNS]
-    answers = asked.answer(asks)
-    found = {name: [*told["types"], *(row[0] for row in told["rows"])] if "rows" in told else told
-             for name, told in answers.items()}  # fmt: skip
-    assert found == COLUMNS
+@pytest.fixture
+def asked(named: tuple[str, Asked]) -> Asked:
+    return named[1]
 
 
-def test_all_columns_at_once(asked: Asked) -> None:
+def test_values_and_types_of_every_column(named: tuple[str, Asked]) -> None:
+    client, asked = named
+    columns = {name: values for name, values in COLUMNS.items() if not reason_not_to_ask(client, name)}
+    answers = asked.answer(
+        [{"name": name, "sql": f"SELECT {name} FROM clients.types ORDER BY id"} for name in columns]
+    )
+    assert {
+        name: [*told["types"], *(row[0] for row in told["rows"])] if "rows" in told else told
+        for name, told in answers.items()
+    } == columns
+
+
+def test_all_columns_at_once(named: tuple[str, Asked]) -> None:
+    client, asked = named
     answer = asked.answer([{"name": "all", "sql": ALL_SQL}])["all"]
-    assert dict(zip(COLUMNS, zip(*answer["rows"], strict=True), strict=True)) == {
-        name: tuple(values) for name, (_, *values) in COLUMNS.items()
-    }
+    assert "rows" in answer, answer
+    found = dict(zip(COLUMNS, zip(*answer["rows"], strict=True), strict=True))
+    for name, (_, *values) in COLUMNS.items():
+        assert list(found[name]) == values or reason_not_to_ask(client, name)
 
 
-def test_questions(asked: Asked) -> None:
-    answers = asked.answer(requests(QUESTIONS))
+def test_questions(named: tuple[str, Asked]) -> None:
+    client, asked = named
+    questions = [one for one in QUESTIONS if not reason_not_to_ask(client, one["name"])]
+    answers = asked.answer(requests(questions))
     assert {name: told.get("rows", told) for name, told in answers.items()} == {
-        one["name"]: one["rows"] for one in QUESTIONS
+        one["name"]: one["rows"] for one in questions
     }
 
 
@@ -99,11 +112,22 @@ def test_a_million_rows(asked: Asked) -> None:
     assert answer == {"rows": MILLION["rows"], "sum": MILLION["sum"], "words": MILLION["words"]}
 
 
-def test_rows_of_all_types_are_inserted_as_they_were_read(asked: Asked, admin: Client) -> None:
-    admin.execute("DROP TABLE IF EXISTS clients.copied")
-    admin.execute("CREATE TABLE clients.copied AS clients.types")
+def stored(admin: Client, table: str) -> dict[str, list[str]]:
+    """The values of a table by columns, as the server's own text."""
+    # A map has no order; some clients have their own.
+    values = [f"mapSort({name})" if kind[0].startswith("Map") else name for name, kind in COLUMNS.items()]
+    texts = ", ".join(f"groupArray(toString(tuple({value})))" for value in values)
+    found = admin.execute(f"SELECT {texts} FROM (SELECT * FROM {table} ORDER BY id)")[0]
+    return dict(zip(COLUMNS, found, strict=True))
+
+
+def test_rows_of_all_types_are_inserted_as_they_were_read(
+    named: tuple[str, Asked], server: Server, admin: Client
+) -> None:
+    client, asked = named
+    admin.execute("CREATE OR REPLACE TABLE clients.copied AS clients.types")
     answer = asked.answer([{"name": "fill", "source": "clients.types", "target": "clients.copied"}])["fill"]
     assert answer == {"rows": 4}
-    look = "SELECT arrayJoin(tupleToNameValuePairs(tuple(*))), id FROM {} ORDER BY id"
-    look = "SELECT toString(tuple(*)) FROM {} ORDER BY id"
-    assert admin.execute(look.format("clients.copied")) == admin.execute(look.format("clients.types"))
+    found, wanted = stored(admin, "clients.copied"), stored(admin, "clients.types")
+    different = {name: found[name] for name in COLUMNS if found[name] != wanted[name]}
+    assert {name: values for name, values in different.items() if not reason_not_to_write(client, name)} == {}

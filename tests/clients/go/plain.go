@@ -41,8 +41,13 @@ func plain(value any) string {
 		return typed
 	case bool:
 		return strconv.FormatBool(typed)
+	case *time.Time:
+		if typed == nil {
+			return "NULL"
+		}
+		return plain(*typed)
 	case time.Time:
-		return strings.TrimSuffix(typed.UTC().Format("2006-01-02 15:04:05.999999999"), ".")
+		return typed.UTC().Format("2006-01-02 15:04:05.999999999")
 	case decimal.Decimal:
 		return typed.String()
 	}
