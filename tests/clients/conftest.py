@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from clickhouse_driver import Client
 
+from tests.clients.asked_programs import build_go
 from tests.clients.asking import statements
 from tests.servers import Server, free_port
 
@@ -35,3 +37,9 @@ def admin(server: Server) -> Iterator[Client]:
     """What looks after a client's work: clickhouse-driver in its plainest form."""
     with server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of clickhouse-go; skips where it can't be had."""
+    return build_go(tmp_path_factory.mktemp("go"))

@@ -1,22 +1,16 @@
 """Every client an analyst may use gets the same answers to the same questions."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from clickhouse_driver import Client
 
-from tests.clients.asked_programs import Program, build_go
+from tests.clients.asked_programs import Program
 from tests.clients.asked_python import Driver, name_of
 from tests.clients.asking import ALL_SQL, COLUMNS, ERRORS, MILLION, QUESTIONS, Asked, reason_not_to_ask, reason_not_to_write, requests
 from tests.servers import Server
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="session")
-def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_go(tmp_path_factory.mktemp("go"))
 
 
 def driver(how: str = "execute", **options) -> Callable[[pytest.FixtureRequest], Asked]:

@@ -146,8 +146,8 @@ func (client *native) fill(one request) (answer, error) {
 
 // cancel starts a query that does not end, gives it up after a moment, and answers when the next one was answered.
 func (client *native) cancel(one request) (answer, error) {
-	given, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer stop()
+	given, stop := context.WithCancel(context.Background())
+	defer time.AfterFunc(300*time.Millisecond, stop).Stop()
 	rows, err := client.connection.Query(given, one.Cancel)
 	if err == nil {
 		for rows.Next() {
@@ -155,7 +155,7 @@ func (client *native) cancel(one request) (answer, error) {
 		err = rows.Err()
 		rows.Close()
 	}
-	if !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, context.Canceled) {
 		return answer{}, fmt.Errorf("not cancelled but: %v", err)
 	}
 	var number uint8

@@ -109,8 +109,8 @@ func (client *standard) fill(one request) (answer, error) {
 }
 
 func (client *standard) cancel(one request) (answer, error) {
-	given, stop := context.WithTimeout(context.Background(), 300*time.Millisecond)
-	defer stop()
+	given, stop := context.WithCancel(context.Background())
+	defer time.AfterFunc(300*time.Millisecond, stop).Stop()
 	rows, err := client.database.QueryContext(given, one.Cancel)
 	if err == nil {
 		for rows.Next() {
@@ -118,7 +118,7 @@ func (client *standard) cancel(one request) (answer, error) {
 		err = rows.Err()
 		rows.Close()
 	}
-	if !errors.Is(err, context.DeadlineExceeded) {
+	if !errors.Is(err, context.Canceled) {
 		return answer{}, fmt.Errorf("not cancelled but: %v", err)
 	}
 	var number uint8
