@@ -1,14 +1,18 @@
 """Clients in other languages, ready to be asked: programs that read requests and write answers as JSON."""
 
+import ipaddress
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from jgo.maven import MavenContext, PythonResolver
 
+from streams.embedded.fetch import TIMEOUT_SECS, cache_directory
 from tests.clients.asking import Answer, Request
 
 BUILD_SECS, RUN_SECS = 300, 60
@@ -52,3 +56,95 @@ def build_go(folder: Path) -> Path:
     )
     assert built.returncode == 0, built.stderr
     return program
+
+
+JARS = (
+    ("com.clickhouse", "clickhouse-jdbc", "0.9.9", "all"),  # the newest that comes as one file
+    ("org.slf4j", "slf4j-api", "2.0.17", ""),
+    ("org.slf4j", "slf4j-nop", "2.0.17", ""),
+)
+"""The JDBC driver, and the logging that it does not bring along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jdbc:
+    """The program in Java: requests and answers are lines of escaped words, for want of JSON."""
+
+    command: tuple[str, ...]
+
+    def answer(self, requests: list[Request]) -> dict[str, Answer]:
+        return self.tell([self._line(request) for request in requests])
+
+    def tell(self, lines: list[tuple[str, ...]]) -> dict[str, Answer]:
+        given = "\n".join("\t".join(map(_escape, line)) for line in lines)
+        done = subprocess.run(self.command, input=given, capture_output=True, text=True, timeout=RUN_SECS)
+        assert done.returncode == 0, done.stderr
+        answers: dict[str, Answer] = {}
+        for line in done.stdout.splitlines():
+            name, kind, *values = map(_unescape, line.split("\t"))
+            answer = answers.setdefault(name, {})
+            match kind:
+                case "types":
+                    answer |= {"types": values, "rows": []}
+                case "row":
+                    answer["rows"].append([_address(k, v) for k, v in zip(answer["types"], values, strict=True)])
+                case "error":
+                    answer |= {"code": int(values[0]), "text": values[1]}
+                case "count":
+                    answer["rows"] = int(values[0])
+                case "digest":
+                    words = {word: int(count) for word, _, count in (value.partition("=") for value in values[2:])}
+                    answer |= {"rows": int(values[0]), "sum": int(values[1]), "words": words}
+        return answers
+
+    @staticmethod
+    def _line(request: Request) -> tuple[str, ...]:
+        if "digest" in request:
+            return request["name"], "digest", request["digest"]
+        if "source" in request:
+            return request["name"], "fill", request["source"], request["target"]
+        settings = ",".join(f"{name}={value}" for name, value in request.get("settings", {}).items())
+        arguments = [each if isinstance(each, str) else f"#{each}" for each in request.get("arguments", ())]
+        return request["name"], "ask", request.get("positional", request["sql"]), settings, *arguments
+
+
+def _address(kind: str, value: str) -> str:
+    return str(ipaddress.IPv6Address(value)) if kind == "IPv6" else value
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t", "r": "\r"}.get(found[1], found[1]), text)
+
+
+def fetch_jdbc() -> list[Path]:
+    """Return the driver's files, fetched into the cache once; skips without Java's compiler or a file."""
+    if not shutil.which("javac"):
+        pytest.skip("no javac on PATH: the JDBC driver is not tested")
+    kept = cache_directory() / "clickhouse-jdbc"
+    kept.mkdir(parents=True, exist_ok=True)
+    context = MavenContext(PythonResolver(), repo_cache=kept / "repository", timeout=TIMEOUT_SECS)
+    files = []
+    for group, name, version, classifier in JARS:
+        file = kept / f"{name}-{version}.jar"
+        if not file.is_file():
+            try:
+                project = context.project(group, name).at_version(version)
+                project.artifact(classifier=classifier).resolve().rename(file)
+            except (OSError, RuntimeError) as error:
+                pytest.skip(f"the JDBC driver can't be fetched: {error}")
+        files.append(file)
+    return files
+
+
+def build_jdbc(folder: Path, jars: list[Path]) -> tuple[str, ...]:
+    """Return the command that runs the program, without the URL."""
+    built = subprocess.run(
+        ["javac", "-d", folder, _HERE / "java" / "Asked.java"], capture_output=True, text=True, timeout=BUILD_SECS
+    )
+    assert built.returncode == 0, built.stderr
+    path = os.pathsep.join(map(str, [folder, *jars]))
+    return ("java", "-Xmx512m", "-Duser.timezone=UTC", "-cp", path, "Asked")

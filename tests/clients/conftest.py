@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from clickhouse_driver import Client
 
-from tests.clients.asked_programs import build_go
+from tests.clients.asked_programs import Jdbc, build_go, build_jdbc, fetch_jdbc
 from tests.clients.asking import statements
 from tests.servers import Server, free_port
 
@@ -43,3 +43,10 @@ def admin(server: Server) -> Iterator[Client]:
 def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program of clickhouse-go; skips where it can't be had."""
     return build_go(tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture(scope="session")
+def jdbc(http_port: int, tmp_path_factory: pytest.TempPathFactory) -> Jdbc:
+    """The program of the JDBC driver; skips where it can't be had."""
+    command = build_jdbc(tmp_path_factory.mktemp("java"), fetch_jdbc())
+    return Jdbc((*command, f"jdbc:clickhouse://127.0.0.1:{http_port}/default"))
