@@ -1,8 +1,8 @@
 """The role store: what was judged, decided, delivered and refused -> rows in ClickHouse. Offsets move last.
 
 Two lanes, so that no alert waits behind observations. A batch that ClickHouse can't take now is tried again for ever,
-with the same token; one that it refuses is halved until the message that it refuses is found, which becomes a dead
-letter. After a crash a batch is written again: every table drops the repeat by its key.
+with the same token; one that it refuses is halved until the row that it refuses is found, which becomes a dead letter
+with the position of its source record. After a crash a batch is written again: every table drops the repeat by its key.
 """
 
 import asyncio
@@ -95,42 +95,88 @@ def token_of(table: str, messages: list[Message]) -> str:
     return hashlib.sha256("|".join([table, *at]).encode()).hexdigest()
 
 
-class Writer:
-    """Writes messages to a sink until they are there. ``refused`` gets what the sink will never take."""
+class Refused(NamedTuple):
+    """One row that the database will never take."""
 
-    def __init__(self, sink: Sink, refused: Callable[[Message, str], None], pause: Callable[[float], None]) -> None:
+    table: str
+    row: dict[str, Any]
+    message: Message
+    detail: str
+
+
+def letter_of(refused: Refused, now_ms: int, max_bytes: int) -> DeadLetter:
+    """Return the dead letter of a row, with the position of its source record where the row has one."""
+    row, message = refused.row, refused.message
+    body = msgspec.json.encode(row, enc_hook=str)
+    traced = {"topic", "partition", "offset", "item"} <= row.keys()
+    return DeadLetter(
+        reason=Rejection.NOT_STORABLE,
+        stage=Stage.STORE,
+        detail=f"{refused.table}: {refused.detail}",
+        topic=row["topic"] if traced else message.topic,
+        partition=row["partition"] if traced else message.partition,
+        offset=row["offset"] if traced else message.offset,
+        index=row["item"] if traced else 0,
+        rejected_ms=now_ms,
+        body=body[:max_bytes],
+        body_bytes=len(body),
+    )
+
+
+class Writer:
+    """Writes messages to a sink until they are there. ``refused`` gets each row that the sink will never take."""
+
+    def __init__(self, sink: Sink, refused: Callable[[Refused], None], pause: Callable[[float], None]) -> None:
         self._sink = sink
         self._refused = refused
         self._pause = pause
 
     def write(self, messages: list[Message]) -> None:
-        """Return when every message is stored or refused. Raises ``ConfigError`` and ``Fatal``."""
+        """Return when every row is stored or refused. Raises ``ConfigError`` and ``Fatal``."""
         try:
-            found = tables_of(messages)
-            for table, columns in found.items():
-                count = self._insist(table, columns, token_of(table, messages))
-                telemetry.counter("stored_rows_total").labels(table=table).inc(count)
+            for table, columns in tables_of(messages).items():
+                self._insist(table, columns, token_of(table, messages))
         except (ConfigError, Fatal):
             raise
-        except GridbeaconError as error:
+        except GridbeaconError:
             if len(messages) == 1:
-                self._refused(messages[0], str(error))
+                for table, columns in tables_of(messages).items():
+                    self._split(table, columns, token_of(table, messages), messages[0])
                 return
             half = len(messages) // 2
             self.write(messages[:half])
             self.write(messages[half:])
 
-    def _insist(self, table: str, columns: rows.Columns, token: str) -> int:
+    def _split(self, table: str, columns: rows.Columns, token: str, message: Message) -> None:
+        """Write the rows of one message, halving them until those that are refused stand alone."""
+        try:
+            self._insist(table, columns, token)
+        except (ConfigError, Fatal):
+            raise
+        except GridbeaconError as error:
+            count = rows.length(columns)
+            if count == 1:
+                row = {name: column[0] for name, column in columns.items()}
+                self._refused(Refused(table, row, message, str(error)))
+                return
+            half = count // 2
+            self._split(table, {name: c[:half] for name, c in columns.items()}, f"{token}0", message)
+            self._split(table, {name: c[half:] for name, c in columns.items()}, f"{token}1", message)
+
+    def _insist(self, table: str, columns: rows.Columns, token: str) -> None:
         wait_secs = FIRST_RETRY_SECS
         while True:
             try:
-                return self._sink.write(table, columns, token)
+                count = self._sink.write(table, columns, token)
             except Transient as error:
                 if wait_secs == FIRST_RETRY_SECS:
                     log.warning("waiting for the database", detail=str(error))
                 telemetry.counter("store_retries_total").inc()
                 self._pause(wait_secs)
                 wait_secs = min(2 * wait_secs, LAST_RETRY_SECS)
+            else:
+                telemetry.counter("stored_rows_total").labels(table=table).inc(count)
+                return
 
 
 class Stopped(Exception):
@@ -202,26 +248,15 @@ class Store:
                 break
         return messages, offsets
 
-    def _refuse(self, message: Message, detail: str) -> None:
-        """Send what can't be stored to the dead letters (called from the writing thread)."""
-        if message.topic == topics.DEAD_LETTERS:
-            raise Fatal(f"a dead letter can't be stored: {detail}")
-        letter = DeadLetter(
-            reason=Rejection.NOT_STORABLE,
-            stage=Stage.STORE,
-            detail=detail,
-            topic=message.topic,
-            partition=message.partition,
-            offset=message.offset,
-            index=0,
-            rejected_ms=time.time_ns() // 1_000_000,
-            body=message.value[: self._config.ingest.max_dead_letter_bytes],
-            body_bytes=len(message.value),
-        )
+    def _refuse(self, refused: Refused) -> None:
+        """Send a row that can't be stored to the dead letters (called from the writing thread)."""
+        if refused.table == "dead_letters":
+            raise Fatal(f"a dead letter can't be stored: {refused.detail}")
+        letter = letter_of(refused, time.time_ns() // 1_000_000, self._config.ingest.max_dead_letter_bytes)
         sent = self._letters.send_and_wait(
             self._prefix + topics.DEAD_LETTERS,
             msgspec.json.encode(letter),
-            partition=message.partition % self._config.topics.source_partitions,
+            partition=letter.partition % self._config.topics.source_partitions,
         )
         asyncio.run_coroutine_threadsafe(sent, self._loop).result()
 

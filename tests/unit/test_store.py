@@ -12,7 +12,7 @@ from gridbeacon.reasons import Rejection, Stage
 from sinks.memory import MemorySink
 from sinks.rows import Columns
 from streams import topics
-from streams.store import Message, Stopped, Writer, tables_of, token_of
+from streams.store import Message, Refused, Stopped, Writer, letter_of, tables_of, token_of
 
 
 def message(offset: int) -> Message:
@@ -51,7 +51,7 @@ class Refusing(MemorySink):
 
 def writer(sink: MemorySink, pause: Callable[[float], None] = lambda _: None) -> tuple[Writer, list[tuple[int, str]]]:
     refused: list[tuple[int, str]] = []
-    return Writer(sink, lambda m, detail: refused.append((m.offset, detail)), pause), refused
+    return Writer(sink, lambda r: refused.append((r.message.offset, r.detail)), pause), refused
 
 
 def test_one_message_that_is_refused_holds_up_no_other() -> None:
@@ -60,6 +60,41 @@ def test_one_message_that_is_refused_holds_up_no_other() -> None:
     write.write([message(n) for n in range(9)])
     assert sorted(sink.tables["dead_letters"]["offset"]) == [0, 1, 2, 3, 4, 6, 7, 8]
     assert refused == [(5, "this row is refused")]
+
+
+class Picky(MemorySink):
+    """Takes no row that has one of these values."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self._values = set(values)
+
+    def write(self, table: str, columns: Columns, token: str) -> int:
+        if self._values & set(columns["value"]):
+            raise GridbeaconError("this row is refused")
+        return super().write(table, columns, token)
+
+
+def test_one_row_that_is_refused_holds_up_no_other_of_its_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows in = rows stored + rows refused, and each that is refused leads to its source record."""
+
+    def tables(messages: list[Message]) -> dict[str, Columns]:
+        """100 rows a message, each with its own source position."""
+        numbers = [100 * m.offset + n for m in messages for n in range(100)]
+        here = {"topic": ["crowd.metrics"] * len(numbers), "partition": [3] * len(numbers), "item": [1] * len(numbers)}
+        return {"observations": {"value": [float(n) for n in numbers], "offset": list(numbers), **here}}
+
+    monkeypatch.setattr("streams.store.tables_of", tables)
+    refused: list[Refused] = []
+    sink = Picky(7.0, 250.0, 251.0)
+    Writer(sink, refused.append, lambda _: None).write([Message(topics.SCORES, 0, n, b"") for n in range(4)])
+    stored = sink.tables["observations"]["offset"]
+    assert sorted([*stored, *(r.row["offset"] for r in refused)]) == list(range(400))
+    assert sorted(r.row["offset"] for r in refused) == [7, 250, 251]
+    letter = letter_of(refused[0], 1, 10_000)
+    assert (letter.topic, letter.partition, letter.offset, letter.index) == ("crowd.metrics", 3, 7, 1)
+    assert (letter.reason, letter.stage) == (Rejection.NOT_STORABLE, Stage.STORE)
+    assert msgspec.json.decode(letter.body)["value"] == 7.0
 
 
 def test_a_database_that_is_away_gets_the_same_batch_until_it_takes_it() -> None:
