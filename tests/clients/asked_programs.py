@@ -1,11 +1,14 @@
 """Clients in other languages, ready to be asked: programs that read requests and write answers as JSON."""
 
+import fcntl
 import ipaddress
 import json
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,16 @@ from tests.clients.asking import Answer, Request
 
 BUILD_SECS, RUN_SECS = 300, 60
 _HERE = Path(__file__).parent
+
+
+@contextmanager
+def alone(name: str) -> Iterator[Path]:
+    """Hold a folder of the cache to oneself: tests run in several processes."""
+    kept = cache_directory() / name
+    kept.mkdir(parents=True, exist_ok=True)
+    with kept.with_name(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +137,19 @@ def fetch_jdbc() -> list[Path]:
     """Return the driver's files, fetched into the cache once; skips without Java's compiler or a file."""
     if not shutil.which("javac"):
         pytest.skip("no javac on PATH: the JDBC driver is not tested")
-    kept = cache_directory() / "clickhouse-jdbc"
-    kept.mkdir(parents=True, exist_ok=True)
-    context = MavenContext(PythonResolver(), repo_cache=kept / "repository", timeout=TIMEOUT_SECS)
-    files = []
-    for group, name, version, classifier in JARS:
-        file = kept / f"{name}-{version}.jar"
-        if not file.is_file():
-            try:
-                project = context.project(group, name).at_version(version)
-                project.artifact(classifier=classifier).resolve().rename(file)
-            except (OSError, RuntimeError) as error:
-                pytest.skip(f"the JDBC driver can't be fetched: {error}")
-        files.append(file)
-    return files
+    with alone("clickhouse-jdbc") as kept:
+        context = MavenContext(PythonResolver(), repo_cache=kept / "repository", timeout=TIMEOUT_SECS)
+        files = []
+        for group, name, version, classifier in JARS:
+            file = kept / f"{name}-{version}.jar"
+            if not file.is_file():
+                try:
+                    project = context.project(group, name).at_version(version)
+                    project.artifact(classifier=classifier).resolve().rename(file)
+                except (OSError, RuntimeError) as error:
+                    pytest.skip(f"the JDBC driver can't be fetched: {error}")
+            files.append(file)
+        return files
 
 
 def build_jdbc(folder: Path, jars: list[Path]) -> tuple[str, ...]:

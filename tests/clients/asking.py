@@ -6,7 +6,7 @@ A client is anything with ``answer(requests) -> answers``, here and in the progr
 - ``sql`` with ``params`` and ``settings`` -> ``types`` and ``rows``, or ``code`` and ``text`` of an exception;
 - ``digest`` (a query of many rows) -> ``rows``, the ``sum`` of the first column, and how often each of the ``words``
   of the second occurs;
-- ``source`` and ``target`` (tables): read the one, insert its rows into the other by the client's own means -> ``rows``.
+- ``source`` and ``target`` (tables): read the one, insert its rows into the other in the client's own way -> ``rows``.
 """
 
 import datetime as dt

@@ -130,7 +130,7 @@ def test_settings_of_a_query_and_a_query_id(client: Client) -> None:
     look = "SELECT getSetting('max_block_size')"
     assert client.query(look, settings={"max_block_size": 77}).result_rows == [(77,)]
     assert client.query(look, settings={"query_id": "notebook-1"}).query_id == "notebook-1"
-    with pytest.raises(ClickHouseError, match="(?i)setting"):
+    with pytest.raises(ClickHouseError, match=r"(?i)setting"):
         client.query(look, settings={"no_such_setting": 1})
 
 

@@ -169,7 +169,9 @@ def test_statements_without_an_answer(curl: Curl) -> None:
     assert (response.status, response.text) == (200, "")
     assert curl(data=b"EXISTS TABLE clients.made").text == "1\n"
     assert curl(data=b"DROP TABLE clients.made").status == 200
-    assert curl(data=b"SHOW TABLES FROM clients LIKE 'type%'", default_format="JSONEachRow").text == '{"name":"types"}\n'
+    assert (
+        curl(data=b"SHOW TABLES FROM clients LIKE 'type%'", default_format="JSONEachRow").text == '{"name":"types"}\n'
+    )
 
 
 def test_get_may_not_write(curl: Curl, table: str) -> None:
@@ -332,7 +334,9 @@ def until(condition: Callable[[], bool]) -> None:
 
 def test_a_large_answer_streams_and_ends_when_its_reader_leaves(http_port: int, curl: Curl, admin: Client) -> None:
     url = f"http://127.0.0.1:{http_port}/?{urlencode({'query': 'SELECT number FROM numbers(1e12)'})}"
-    look = "SELECT count() FROM system.processes WHERE query LIKE '%%numbers(1e12)%%' AND query NOT LIKE '%%processes%%'"
+    look = (
+        "SELECT count() FROM system.processes WHERE query LIKE '%%numbers(1e12)%%' AND query NOT LIKE '%%processes%%'"
+    )
     with subprocess.Popen(["curl", "--silent", "--no-buffer", url], stdout=subprocess.PIPE) as reader:
         assert reader.stdout.read(1_000_000).startswith(b"0\n1\n2\n")
         assert admin.execute(look) == [(1,)]
@@ -342,7 +346,9 @@ def test_a_large_answer_streams_and_ends_when_its_reader_leaves(http_port: int, 
 
 def test_a_query_without_an_answer_yet_ends_when_its_reader_leaves(http_port: int, curl: Curl, admin: Client) -> None:
     url = f"http://127.0.0.1:{http_port}/?{urlencode({'query': 'SELECT max(number) FROM numbers(1e14)'})}"
-    look = "SELECT count() FROM system.processes WHERE query LIKE '%%numbers(1e14)%%' AND query NOT LIKE '%%processes%%'"
+    look = (
+        "SELECT count() FROM system.processes WHERE query LIKE '%%numbers(1e14)%%' AND query NOT LIKE '%%processes%%'"
+    )
     with subprocess.Popen(["curl", "--silent", url], stdout=subprocess.PIPE) as reader:
         until(lambda: admin.execute(look) == [(1,)])
         reader.kill()
@@ -391,7 +397,7 @@ def test_names_and_passwords_come_in_three_ways(guarded: Server, tmp_path: Path)
         response = curl(*options, query="SELECT 1", **words)
         assert response.status in (401, 403), response
         assert response.headers["x-clickhouse-exception-code"] in ("516", "194"), response
-        assert "1\n" != response.text
+        assert response.text != "1\n"
     assert curl(path="/ping").text == "Ok.\n", "whether it is well is no secret"
 
 

@@ -8,7 +8,17 @@ from clickhouse_driver import Client
 
 from tests.clients.asked_programs import Program
 from tests.clients.asked_python import Connect, Driver, name_of
-from tests.clients.asking import ALL_SQL, COLUMNS, ERRORS, MILLION, QUESTIONS, Asked, reason_not_to_ask, reason_not_to_write, requests
+from tests.clients.asking import (
+    ALL_SQL,
+    COLUMNS,
+    ERRORS,
+    MILLION,
+    QUESTIONS,
+    Asked,
+    reason_not_to_ask,
+    reason_not_to_write,
+    requests,
+)
 from tests.servers import Server
 
 pytestmark = pytest.mark.integration
@@ -68,7 +78,13 @@ CLIENTS = {
 }
 
 
-@pytest.fixture(scope="module", params=list(CLIENTS))
+NO_ZSTD = pytest.mark.xfail(reason="the endpoint reads no ZSTD", strict=True)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=NO_ZSTD) if name in ("driver zstd", "go zstd") else name for name in CLIENTS],
+)
 def named(request: pytest.FixtureRequest) -> tuple[str, Asked]:
     return request.param, CLIENTS[request.param](request)
 
@@ -81,9 +97,7 @@ def asked(named: tuple[str, Asked]) -> Asked:
 def test_values_and_types_of_every_column(named: tuple[str, Asked]) -> None:
     client, asked = named
     columns = {name: values for name, values in COLUMNS.items() if not reason_not_to_ask(client, name)}
-    answers = asked.answer(
-        [{"name": name, "sql": f"SELECT {name} FROM clients.types ORDER BY id"} for name in columns]
-    )
+    answers = asked.answer([{"name": name, "sql": f"SELECT {name} FROM clients.types ORDER BY id"} for name in columns])
     assert {
         name: [*told["types"], *(row[0] for row in told["rows"])] if "rows" in told else told
         for name, told in answers.items()
