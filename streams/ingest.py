@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 
 from gridbeacon.config import Config
@@ -25,6 +25,7 @@ from streams.assign import assignor
 from streams.frames import encode_frame
 from streams.intake import Batch, Intake
 from streams.kafka import client_settings
+from streams.rebalanced import Rebalanced
 
 log = structlog.get_logger("ingest")
 DELIVER_SECS = 60.0
@@ -98,7 +99,7 @@ class Ingest:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         await self._producer.start()
-        self._consumer.subscribe([self._prefix + name for name in topics.SOURCES], listener=Rebalanced())
+        self._consumer.subscribe([self._prefix + name for name in topics.SOURCES], listener=Rebalanced("ingest"))
         await self._consumer.start()
         try:
             await self._deliver(Batch.of_frames(self._intake.definitions(_now_ms())), {})
@@ -200,17 +201,6 @@ class Ingest:
         for reason, count in batch.rejected.items():
             telemetry.counter("rejected_total").labels(reason=reason).inc(count)
         telemetry.counter("ignored_fields_total").inc(sum(batch.ignored_fields.values()))
-
-
-class Rebalanced(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Says which partitions came and went; nothing to save, since offsets follow each batch."""
-
-    async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Note what is given up."""
-
-    async def on_partitions_assigned(self, assigned: Any) -> None:
-        """Note what is owned."""
-        log.info("assigned", role="ingest", partitions=len(assigned))
 
 
 def _now_ms() -> int:

@@ -21,7 +21,7 @@ from mode.utils.queues import FlowControlEvent
 
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from streams import telemetry
+from streams import ready, telemetry
 from streams.assign import assignor
 from streams.kafka import bootstrap, client_settings
 from streams.partition import TRANSACTION_SECS, Machine, Output, Partition
@@ -211,6 +211,7 @@ class Role:
                 restored=sum(p.restored_keys for p in opened),
                 secs=round(time.monotonic() - started, 2),
             )
+            ready.tell()
 
     def _partition(self, number: int) -> Partition:
         return Partition(

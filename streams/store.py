@@ -26,6 +26,7 @@ from streams import telemetry, topics
 from streams.assign import assignor
 from streams.frames import decode_scored
 from streams.kafka import client_settings
+from streams.rebalanced import Rebalanced
 
 log = structlog.get_logger("store")
 FIRST_RETRY_SECS, LAST_RETRY_SECS = 0.25, 5.0
@@ -194,7 +195,6 @@ class Store:
         self._linger_secs = config.store.linger_secs * lane.linger_share
         clients = client_settings(config)
         self._consumer = AIOKafkaConsumer(
-            *[self._prefix + name for name in lane.topics],
             group_id=group_of(config, lane),
             group_instance_id=f"{instance}-{lane.name}" if instance else None,
             partition_assignment_strategy=(assignor(config),),
@@ -206,6 +206,9 @@ class Store:
             max_partition_fetch_bytes=8 << 20,
             fetch_max_wait_ms=POLL_MS,
             **clients,
+        )
+        self._consumer.subscribe(
+            [self._prefix + name for name in lane.topics], listener=Rebalanced(f"store.{lane.name}")
         )
         self._letters = AIOKafkaProducer(acks="all", enable_idempotence=True, max_request_size=8 << 20, **clients)
         self._sink = ClickHouseSink(config)

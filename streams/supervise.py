@@ -18,7 +18,7 @@ import msgspec
 from gridbeacon.config import Config
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, Transient
 from sinks.embedded.variable import VARIABLE
-from streams import admin, run_file
+from streams import admin, ready, run_file
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
 from streams.embedded.child import Child, limit_log
 from streams.embedded.ports import HOST, accepts, check_free
@@ -31,6 +31,8 @@ BROKER, DATABASE = "broker", "database"
 POLL_SECS = 0.1
 READY_SECS = 60.0
 """For broker and database to serve, and for topics and schema to be made."""
+ROLE_READY_SECS = 30.0
+"""For a role to have its partitions, restored. Later it is no reason to stop everything."""
 LEFTOVER_SECS = 5.0
 """How long children of a killed supervisor may take to vanish and free their ports."""
 ROLES_STOP_SECS, SERVER_STOP_SECS = 15.0, 15.0
@@ -188,10 +190,23 @@ class Supervisor:
         for sentence in (*admin.init(self._config), *self._prepared()):
             self._on_event("changed", "gridbeacon", sentence)
         for name, command in self._roles.items():
-            self._launch(name, Child(command, self._log(name), {"PYTHONUNBUFFERED": "1"}))
+            asked = ready.asked_in(self._said_ready(name))
+            self._launch(name, Child(command, self._log(name), {"PYTHONUNBUFFERED": "1", **asked}))
+        for name in self._roles:
+            self._wait_for_role(name)
         self._ready = True
         self._write()
         self._on_event("ready", "gridbeacon", "")
+
+    def _wait_for_role(self, name: str) -> None:
+        """Return when the role has its partitions, or has ended, which is another matter, or takes too long."""
+        deadline = time.monotonic() + ROLE_READY_SECS
+        member, said = self._places[name].member, self._said_ready(name)
+        while not said.exists() and member.poll() is None and time.monotonic() < deadline:
+            self._pause()
+
+    def _said_ready(self, name: str) -> Path:
+        return self.data_dir / "logs" / f"{name}.ready"
 
     def _servers(self) -> dict[str, tuple[Member, int, str]]:
         """Return the embedded servers by name: what to start, its port, and the port's key in the configuration."""

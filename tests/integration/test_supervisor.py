@@ -25,12 +25,13 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
 
 ROLE = textwrap.dedent("""
-    import signal, sys, time
+    import os, pathlib, signal, sys, time
     def end(*_):
         print("ends in order", flush=True)
         sys.exit(0)
     signal.signal(signal.SIGTERM, end)
     print("works", flush=True)
+    pathlib.Path(os.environ["GRIDBEACON_READY_FILE"]).touch()
     time.sleep(600)
 """)
 
@@ -269,3 +270,14 @@ def test_a_schema_that_cannot_be_made_yet_is_tried_again(yard: Config):
     one.start()
     one.stop()
     assert len(calls) == 3
+
+
+def test_all_is_ready_when_every_role_says_that_it_works(yard: Config) -> None:
+    late = ROLE.replace("pathlib.Path(os", "time.sleep(1); pathlib.Path(os")
+    heard = Heard(yard, prompt=ROLE, late=late)
+    try:
+        heard.supervisor.start()
+        assert (Path(yard.data_dir) / "logs" / "late.ready").exists()
+        assert heard.events[-1][0] == "ready"
+    finally:
+        heard.supervisor.stop()
