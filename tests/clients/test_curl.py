@@ -309,6 +309,18 @@ def test_compressed_both_ways(curl: Curl, table: str, admin: Client, kind: str) 
     assert b"UNKNOWN_IDENTIFIER" in text
 
 
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+def test_a_body_of_several_compressed_parts_is_read_to_its_end(
+    curl: Curl, table: str, admin: Client, kind: str
+) -> None:
+    """As clients that compress what they send piece by piece do it."""
+    body = b"".join(packed(kind, f"{n}\tx\n".encode()) for n in range(10))
+    assert (
+        curl("--header", f"Content-Encoding: {kind}", query=f"INSERT INTO {table} FORMAT TSV", data=body).status == 200
+    )
+    assert admin.execute(f"SELECT count() FROM {table}") == [(10,)]
+
+
 def test_a_body_that_is_not_what_it_claims(curl: Curl, table: str) -> None:
     response = curl("--header", "Content-Encoding: gzip", query=f"INSERT INTO {table} FORMAT TSV", data=b"1\ta\n")
     assert response.status >= 400
