@@ -5,8 +5,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -14,52 +13,10 @@ import pyarrow as pa
 import pytest
 from clickhouse_driver import Client
 
-from gridbeacon.config import Account, ClickHouse
-from sinks.embedded.accounts import hash_password
-from tests.servers import Server, free_port
+from tests.clients.asked_curl import Curl, curl_at, failed
 
 pytestmark = pytest.mark.integration
 MIDDLE = "SELECT number, throwIf(number = 3000000) FROM numbers(10000000) SETTINGS max_threads = 1"
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What came back; ``complete`` says whether the server ended the answer in order."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    complete: bool
-
-    @property
-    def text(self) -> str:
-        return self.body.decode()
-
-    @property
-    def summary(self) -> dict[str, int]:
-        return {name: int(value) for name, value in json.loads(self.headers["x-clickhouse-summary"]).items()}
-
-
-Curl = Callable[..., Response]
-
-
-def curl_at(port: int, folder: Path) -> Curl:
-    """Return what sends a request: options of curl, then the words of the URL's query."""
-
-    def curl(*options: str, path: str = "/", data: bytes | None = None, **words: object) -> Response:
-        command = ["curl", "--silent", "--max-time", "60", "--output", str(folder / "body")]
-        command += ["--dump-header", str(folder / "head")]
-        if data is not None:
-            (folder / "data").write_bytes(data)
-            command += ["--data-binary", f"@{folder / 'data'}"]
-        (folder / "body").write_bytes(b"")
-        url = f"http://127.0.0.1:{port}{path}" + (f"?{urlencode(words)}" if words else "")
-        done = subprocess.run([*command, *options, url], timeout=90)
-        head = (folder / "head").read_text().replace("\r\n", "\n").rstrip("\n").split("\n\n")[-1].splitlines()
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
-        return Response(int(head[0].split()[1]), headers, (folder / "body").read_bytes(), done.returncode == 0)
-
-    return curl
 
 
 @pytest.fixture
@@ -73,14 +30,6 @@ def curl(http_port: int, tmp_path: Path) -> Curl:
 def table(admin: Client) -> str:
     admin.execute("CREATE OR REPLACE TABLE clients.http (n UInt32, word String) ENGINE = MergeTree ORDER BY n")
     return "clients.http"
-
-
-def failed(response: Response, code: int, word: str) -> None:
-    """Assert that a request failed as ClickHouse's fail: the code in a header, the name in the text."""
-    assert response.headers.get("x-clickhouse-exception-code") == str(code), response
-    assert response.status >= 400
-    assert response.text.startswith(f"Code: {code}. DB::Exception: ")
-    assert f"({word})" in response.text
 
 
 @pytest.mark.parametrize("path", ["/ping", "/replicas_status", "/"])
@@ -375,49 +324,3 @@ def test_a_connection_serves_several_requests(http_port: int, curl: Curl) -> Non
     said = done.stdout.replace("\n", "")
     assert said.startswith("71|Code: 47.")
     assert said.endswith("|70|"), "the second and third use the connection of the first"
-
-
-ACCOUNTS = (
-    Account(name="writer", role="writer", password_hash=hash_password("w:ö")),
-    Account(name="analyst", password_hash=hash_password("a")),
-)
-
-
-@pytest.fixture(scope="module")
-def guarded(http_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = tmp_path_factory.mktemp("guarded") / "data"
-    running = Server(data, free_port(), free_port(), ClickHouse(accounts=ACCOUNTS)).until_ready()
-    yield running
-    assert running.end() == 0
-
-
-def test_names_and_passwords_come_in_three_ways(guarded: Server, tmp_path: Path) -> None:
-    curl = curl_at(guarded.http_port, tmp_path)
-    for name, password in (("writer", "w:ö"), ("analyst", "a")):
-        keys = ["--header", f"X-ClickHouse-User: {name}", "--header", f"X-ClickHouse-Key: {password}"]
-        assert curl("--user", f"{name}:{password}", query="SELECT currentUser()").status == 200
-        assert curl(*keys, query="SELECT 1").text == "1\n"
-        assert curl(query="SELECT 1", user=name, password=password).text == "1\n"
-    for options, words in (
-        (["--user", "writer:x"], {}),
-        (["--user", "nobody:a"], {}),
-        (["--header", "X-ClickHouse-User: analyst", "--header", "X-ClickHouse-Key: b"], {}),
-        ([], {"user": "analyst", "password": "b"}),
-        (["--header", "Authorization: Basic !!!"], {}),
-        ([], {}),
-    ):
-        response = curl(*options, query="SELECT 1", **words)
-        assert response.status in (401, 403), response
-        assert response.headers["x-clickhouse-exception-code"] in ("516", "194"), response
-        assert response.text != "1\n"
-    assert curl(path="/ping").text == "Ok.\n", "whether it is well is no secret"
-
-
-def test_a_reader_may_not_write_over_http(guarded: Server, tmp_path: Path) -> None:
-    curl = curl_at(guarded.http_port, tmp_path)
-    assert curl("--user", "writer:w:ö", data=b"CREATE TABLE t (n UInt8) ENGINE = Memory").status == 200
-    failed(curl("--user", "analyst:a", data=b"INSERT INTO t VALUES (1)"), 164, "READONLY")
-    failed(curl("--user", "analyst:a", data=b"DROP TABLE t"), 164, "READONLY")
-    failed(curl("--user", "analyst:a", query="INSERT INTO t FORMAT TSV", data=b"1\n"), 164, "READONLY")
-    assert curl("--user", "analyst:a", data=b"SELECT count() FROM t").text == "0\n"
-    assert curl("--user", "analyst:a", data=b"SELECT * FROM file('/etc/passwd', 'LineAsString')").status >= 400
