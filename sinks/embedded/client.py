@@ -193,13 +193,13 @@ class Client:
                     self._packets.send_block(block.body)
                     self._packets.progress(now_rows - read_rows, now_bytes - read_bytes)
                     read_rows, read_bytes = now_rows, now_bytes
-                    blocks, rows, size = blocks + 1, rows + block.rows, size + len(block.body)
+                    blocks, rows, size = blocks + bool(block.rows), rows + block.rows, size + len(block.body)
         except ServerError as error:
             if not (running.cancelled and error.code == _CANCELLED):
                 raise
         finally:
             self._running = None
-        if blocks:
+        if size:  # there were columns
             self._packets.profile(rows, blocks, size)
 
     def _insert(self, session: Session, head: str) -> None:

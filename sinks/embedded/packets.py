@@ -132,13 +132,14 @@ class Packets:
     def progress(self, rows: int, size: int, written_rows: int = 0, written_bytes: int = 0) -> None:
         """Send what was read and written since the last time, if anything."""
         counts = [max(rows, 0), max(size, 0), 0, written_rows, written_bytes]
-        if any(counts):
-            known = counts if self.revision >= _WRITTEN else counts[:3]
+        known = counts if self.revision >= _WRITTEN else counts[:3]
+        if any(known):  # an old client takes no packet for nothing: after an insert it gives up on one
             self._socket.sendall(varint(_TO_PROGRESS) + b"".join(map(varint, known)))
 
     def profile(self, rows: int, blocks: int, size: int) -> None:
         """Send what a result amounted to."""
-        counts = varint(rows) + varint(blocks) + varint(size) + b"\x00" + varint(rows) + b"\x00"
+        # The last byte says that the rows before the limit are known: without it old clients look for them and crash.
+        counts = varint(rows) + varint(blocks) + varint(size) + b"\x00" + varint(rows) + b"\x01"
         self._socket.sendall(varint(_TO_PROFILE) + counts)
 
     def block_taken(self) -> None:

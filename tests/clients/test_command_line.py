@@ -19,7 +19,6 @@ from tests.servers import Server
 pytestmark = pytest.mark.integration
 PROGRAM = Path("usr/bin/clickhouse-client")
 Run = Callable[..., tuple[int, str, str]]
-crashes = pytest.mark.xfail(reason="old clients crash on the endpoint's profile and progress packets", strict=True)
 
 
 def fetched() -> Path:
@@ -67,7 +66,6 @@ def run(server: Server) -> Run:
     return ran
 
 
-@crashes
 def test_a_query(run: Run) -> None:
     assert run("--query", "SELECT 1, '广场'") == (0, "1\t广场\n", "")
     assert run("--compression", "0", "--query", "SELECT 1") == (0, "1\n", "")
@@ -75,13 +73,11 @@ def test_a_query(run: Run) -> None:
     assert run("--database", "clients", "--query", "SHOW TABLES LIKE 'type%'") == (0, "types\n", "")
 
 
-@crashes
 def test_formats_are_the_clients(run: Run) -> None:
     assert run("--query", "SELECT 1 AS a FORMAT JSONEachRow") == (0, '{"a":1}\n', "")
     assert run("--format", "CSVWithNames", "--query", "SELECT 1 AS a, 'b' AS b") == (0, '"a","b"\n1,"b"\n', "")
 
 
-@crashes
 def test_the_types_of_its_time(run: Run) -> None:
     names = (
         "id, text, fixed, word, word_or_null, u64, i64, f64_or_null, d32, d64, d128, day, at_shanghai, uuid, level, "
@@ -98,14 +94,12 @@ def test_the_types_of_its_time(run: Run) -> None:
     )
 
 
-@crashes
 def test_a_million_rows(run: Run) -> None:
     code, out, _ = run("--query", "SELECT number FROM numbers(1000000)")
     assert code == 0
     assert sum(map(int, out.split())) == 499_999_500_000
 
 
-@crashes
 def test_inserts(run: Run, admin: Client) -> None:
     assert run("--query", "CREATE TABLE clients.old (n UInt32, w String) ENGINE = Memory")[0] == 0
     rows = "".join(f"{n}\t广场\n" for n in range(100_000))
@@ -115,7 +109,6 @@ def test_inserts(run: Run, admin: Client) -> None:
     assert run("--query", "DROP TABLE clients.old") == (0, "", "")
 
 
-@crashes
 def test_a_table_that_comes_with_a_query(run: Run) -> None:
     options = ["--external", "--file=-", "--name=cells", "--structure=cell String"]
     sql = "SELECT count() FROM clients.observations WHERE grid_id IN cells"

@@ -16,10 +16,7 @@ pytestmark = pytest.mark.integration
 ENDLESS = "SELECT count() FROM numbers(1e13) WHERE number % 11 = {number}"
 
 
-NO_ZSTD = pytest.mark.xfail(reason="the endpoint reads no ZSTD", strict=True)
-
-
-@pytest.fixture(params=["none", "lz4", pytest.param("zstd", marks=NO_ZSTD)])
+@pytest.fixture(params=["none", "lz4", "zstd"])
 def client(request: pytest.FixtureRequest, server: Server) -> Iterator[Client]:
     compression = False if request.param == "none" else request.param
     with server.client(compression=compression, database="clients") as made:
@@ -119,7 +116,6 @@ def test_tables_that_come_with_a_query(client: Client) -> None:
         client.execute("SELECT * FROM cells")
 
 
-@pytest.mark.xfail(reason="the endpoint counts the block of no rows that says the types", strict=True)
 def test_progress_and_profile_tell_what_was_read(client: Client) -> None:
     progress = client.execute_with_progress("SELECT max(number), count() FROM numbers(3000000)")
     seen = [done for done, _ in progress]

@@ -78,13 +78,7 @@ CLIENTS = {
 }
 
 
-NO_ZSTD = pytest.mark.xfail(reason="the endpoint reads no ZSTD", strict=True)
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=NO_ZSTD) if name in ("driver zstd", "go zstd") else name for name in CLIENTS],
-)
+@pytest.fixture(scope="module", params=list(CLIENTS))
 def named(request: pytest.FixtureRequest) -> tuple[str, Asked]:
     return request.param, CLIENTS[request.param](request)
 
