@@ -73,6 +73,24 @@ class ClickHouse(Section, frozen=True):
     """Listen beyond loopback without TLS all the same: for a network that is private and guarded."""
     accounts: tuple[Account, ...] = ()
     """Users of the embedded server; none = default and writer (may do all), analyst and grafana (readers)."""
+    cluster: str = ""
+    """Name of a cluster (as in ``system.clusters``): the tables are then replicated and sharded over it."""
+
+
+Days = Annotated[int, Meta(ge=0, le=36_500)]
+
+
+class Keep(Section, frozen=True):
+    """How long the tables keep their rows, in days of event time; 0 = for ever."""
+
+    observations_days: Days = 0
+    rollups_days: Days = 0
+    """Of the quarters of an hour and days, which may outlive the observations."""
+    grid_events_days: Days = 0
+    alerts_days: Days = 0
+    """Of alerts, their transitions, notices, deliveries and situations, by their last change."""
+    forecasts_days: Days = 0
+    dead_letters_days: Days = 0
 
 
 class Registry(Section, frozen=True):
@@ -253,6 +271,7 @@ class Config(Section, frozen=True):
     data_dir: str = "gridbeacon-data"
     broker: Broker = Broker()
     clickhouse: ClickHouse = ClickHouse()
+    keep: Keep = Keep()
     registry: Registry = Registry()
     grid: Grid = Grid()
     topics: Topics = Topics()

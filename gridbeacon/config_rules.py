@@ -89,8 +89,14 @@ def _clickhouse(clickhouse: ClickHouse) -> Iterator[Mistake]:
             yield Mistake((key,), "it is empty; name the user")
         elif names[account.name] > 1:
             yield Mistake((key,), f"{account.name!r} names more than one account; names must differ")
+    if clickhouse.cluster and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", clickhouse.cluster):
+        yield Mistake(("clickhouse.cluster",), f"{clickhouse.cluster!r} is no name of a cluster; see system.clusters")
     if clickhouse.host != EMBEDDED:
         return
+    if clickhouse.cluster:
+        yield Mistake(
+            ("clickhouse.cluster",), "the embedded ClickHouse is no cluster; remove it, or name your server in host"
+        )
     writers = [account.name for account in clickhouse.accounts if account.role == "writer"]
     if clickhouse.accounts and clickhouse.username not in writers:
         yield Mistake(

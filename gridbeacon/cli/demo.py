@@ -78,7 +78,7 @@ class Demo:
         receiving.start()
         config = self._config(self._url.get(timeout=10))
         file = write_files(self._folder, config, evening.registry())
-        house = House(config)
+        house = House(config, file.parent)
         self._say("Gridbeacon's demonstration. Real: 21 pedestrian counters in Auckland, October to December 2022")
         self._say("(Heart of the City Auckland, CC BY 4.0). Made: a square on New Year's Eve, with a crush.\n")
         from gridbeacon.cli.run import commands

@@ -4,9 +4,9 @@ import sys
 import time
 from pathlib import Path
 
+from gridbeacon.cli.setup import prepared
 from gridbeacon.config import Config
 from sinks.clickhouse import where
-from sinks.migrate import migrate
 from streams.kafka import bootstrap
 from streams.run_file import read
 
@@ -14,14 +14,15 @@ from streams.run_file import read
 class House:
     """Prints the events of a supervisor as lines, and one screen when all is up."""
 
-    def __init__(self, config: Config, *, quiet: bool = False) -> None:
+    def __init__(self, config: Config, folder: Path, *, quiet: bool = False) -> None:
         self._config = config
+        self._files = folder  # of the configuration: names of registry files are relative to it
         self._quiet = quiet
         self._began = time.monotonic()
 
     def prepare(self) -> list[str]:
-        """Make the schema; return what was changed."""
-        return migrate(self._config)
+        """Make the schema and store the registry; return what was changed."""
+        return prepared(self._config, self._files)
 
     def tell(self, kind: str, name: str, detail: str) -> None:
         """Take one event of the supervisor."""
@@ -47,7 +48,7 @@ class House:
             "",
             f"Gridbeacon is up after {secs:.1f} s",
             f"  Kafka        {bootstrap(config)}   topics {', '.join(self._sources())}",
-            f"  ClickHouse   {host}:{port}   database {config.clickhouse.database}",
+            f"  ClickHouse   {host}:{port}   database {config.clickhouse.database}{self._http()}",
             f"  data, logs   {folder}",
             "  processes    " + "  ".join(f"{name} {pid}" for name, pid in pids.items()),
             f"  webhooks     {', '.join(hook.name for hook in config.notify.webhooks) or 'none configured'}",
@@ -56,6 +57,11 @@ class House:
             "",
         ]
         return "\n".join(lines)
+
+    def _http(self) -> str:
+        clickhouse = self._config.clickhouse
+        embedded = clickhouse.host == "embedded"
+        return f"   HTTP {clickhouse.listen}:{clickhouse.http_port}" if embedded and clickhouse.http_port else ""
 
     def _sources(self) -> list[str]:
         from streams.topics import SOURCES

@@ -30,7 +30,7 @@ def up(config: ConfigOption = None, data: DataOption = None) -> None:
 
     settings = config_of(config, data)
     checked(config, data)
-    house = House(settings)
+    house = House(settings, folder_of(config))
     Supervisor(settings, commands(config, data), prepare=house.prepare, on_event=house.tell).run()
 
 

@@ -1,16 +1,21 @@
 """Commands that look at the configuration and prepare broker and database: check, init."""
 
 import sys
+import time
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from gridbeacon.cli.common import ConfigOption, DataOption, JsonOption, config_of, folder_of, print_json
+from gridbeacon.config import Config
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command()(check)
     app.command()(init)
+    app.command()(migrate)
 
 
 def check(config: ConfigOption = None, data: DataOption = None, json: JsonOption = False) -> None:
@@ -32,9 +37,44 @@ def check(config: ConfigOption = None, data: DataOption = None, json: JsonOption
 
 def init(config: ConfigOption = None) -> None:
     """Make the topics and the database schema what this version needs. Safe to repeat; changes only what differs."""
-    from sinks.migrate import migrate
     from streams import admin
 
     settings = config_of(config)
-    changed = [*admin.init(settings), *migrate(settings)]
+    changed = [*admin.init(settings), *prepared(settings, folder_of(config))]
     sys.stdout.write("".join(f"{sentence}\n" for sentence in changed) or "everything was there already\n")
+
+
+def migrate(
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the SQL that would be run; change nothing.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make the database schema what this version needs, and store the registry for queries to look things up.
+
+    Forward only, safe to repeat and to interrupt.
+    """
+    from sinks.migrate import plan
+
+    settings = config_of(config)
+    if dry_run:
+        steps = plan(settings)
+        for step in steps:
+            sys.stdout.write(f"-- {step.says}\n" + "".join(f"{sql};\n" for sql in step.statements) + "\n")
+        if not steps:
+            sys.stdout.write("-- nothing is to be done\n")
+        return
+    changed = prepared(settings, folder_of(config))
+    sys.stdout.write("".join(f"{sentence}\n" for sentence in changed) or "everything was there already\n")
+
+
+def prepared(settings: Config, folder: Path) -> list[str]:
+    """Make the schema what this version needs, store the registry, and return what was changed, a sentence each."""
+    from gridbeacon.registry_file import load_registry
+    from sinks import places
+    from sinks.migrate import migrate as apply
+
+    changed = apply(settings)
+    places.store(load_registry(settings, folder), settings, time.time_ns() // 1_000_000)
+    return changed

@@ -241,10 +241,10 @@ COMMENT 'The sensors of the registry; written by init, migrate and up';
 
 CREATE DICTIONARY place
 (
-    grid_id String COMMENT 'code of the unit grid cell',
-    name String COMMENT 'as people call it',
-    parent String COMMENT 'code of the community that it belongs to',
-    district String COMMENT 'first digits of the code'
+    grid_id String,
+    name String,
+    parent String,
+    district String
 )
 PRIMARY KEY grid_id
 SOURCE(CLICKHOUSE(QUERY 'SELECT grid_id, name, parent, district FROM {database}.places FINAL'))
@@ -254,10 +254,10 @@ COMMENT 'Cells by code, in memory: dictGet(''place'', ''name'', grid_id)';
 
 CREATE DICTIONARY sensor
 (
-    source String COMMENT 'the sensor, as in observations',
-    grid_id String COMMENT 'unit grid cell',
-    surface String COMMENT 'level, stairs, slope or escalator',
-    capacity Nullable(Float64) COMMENT 'people that the place takes'
+    source String,
+    grid_id String,
+    surface String,
+    capacity Nullable(Float64)
 )
 PRIMARY KEY source
 SOURCE(CLICKHOUSE(QUERY 'SELECT source, grid_id, surface, capacity FROM {database}.sensors FINAL'))
@@ -266,7 +266,7 @@ LIFETIME(MIN 60 MAX 120)
 COMMENT 'Sensors by name, in memory: dictGet(''sensor'', ''grid_id'', source)';
 
 CREATE VIEW situation_now
-AS SELECT situation_id, version, area, cell, cells, kind, level, certainty, state, trend, opened_at, changed_at, alert_id, sentence
+AS SELECT *
 FROM situations FINAL
 WHERE state != 'cleared'
 COMMENT 'Situations that are not over';
@@ -403,6 +403,23 @@ INNER JOIN observations_15m AS q
 COMMENT 'Each forecast beside what came; name grid_id and source, or it reads everything';
 
 CREATE VIEW lineage
+(
+    alert_id String COMMENT 'the alert',
+    series String COMMENT 'the series of the finding: kind/source/metric',
+    layer String COMMENT 'limit, learned, quality or event: which layer found it',
+    reason String COMMENT 'why',
+    level String COMMENT 'the level that the finding asks for',
+    topic String COMMENT 'topic of the source record',
+    partition Int32 COMMENT 'partition of the source record',
+    offset Int64 COMMENT 'offset of the source record',
+    item Int32 COMMENT 'which of its objects and metrics',
+    observed_at DateTime64(3, 'UTC') COMMENT 'when the observation was measured; 1970 when the record is a report',
+    value Float64 COMMENT 'the observation, as measured',
+    expected Nullable(Float64) COMMENT 'what the learned layer expected of it',
+    state Enum8('warming_up' = 0, 'normal' = 1, 'anomalous' = 2) COMMENT 'its verdict',
+    service_request_id String COMMENT 'the report, at its source; empty when the record is an observation',
+    description String COMMENT 'the report, as it was told'
+)
 AS SELECT
     e.alert_id AS alert_id,
     e.series AS series,
@@ -453,4 +470,4 @@ LEFT JOIN
     FROM grid_events FINAL
     WHERE grid_id IN (SELECT cell FROM alerts FINAL WHERE alert_id = {alert:String})
 ) AS r ON r.topic = e.topic AND r.partition = e.partition AND r.offset = e.offset
-COMMENT 'SELECT * FROM lineage(alert = ''…''): from an alert to its evidence, the observations and reports, the source records';
+COMMENT 'From an alert to its evidence, the observations or reports, and their source records: SELECT * FROM lineage(alert = ''…'')';

@@ -19,7 +19,8 @@ from gridbeacon.registry import Registry
 from gridbeacon.timeline import ticked
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, ask, query
-from sinks.migrate import migrate, migrations
+from sinks.migrate import migrate
+from sinks.reference import markdown
 from streams.backtest import backtest
 from streams.embedded.ports import accepts, free_pair
 
@@ -126,10 +127,27 @@ def test_the_snippet_connects(stored: Config, capsys: pytest.CaptureFixture[str]
     assert (defaults["port"], defaults["database"], defaults["username"]) == (19000, "gridbeacon", "default")
 
 
-def test_the_schema_of_the_document_is_the_one_in_the_database(stored: Config) -> None:
-    described = query(stored, "SELECT name, comment FROM system.tables WHERE database = 'gridbeacon'")
-    names = {statement.split()[2] for one in migrations() for statement in one.statements}
-    assert names <= {name for name, _ in described}
-    for name, comment in described:
-        if name in names:
-            assert f"### `{name}`\n\n{comment}." in DOC
+def test_the_reference_is_what_the_database_says_of_itself(stored: Config) -> None:
+    """When this fails, run ``scripts/tables``."""
+    assert DOC.partition("## Tables and views\n\n")[2] == markdown(stored)
+
+
+def test_an_alert_leads_to_the_records_that_it_came_from(stored: Config) -> None:
+    ((alert, evidence),) = query(
+        stored, "SELECT alert_id, evidence FROM alerts FINAL WHERE evidence != '[]' ORDER BY highest_level DESC LIMIT 1"
+    )
+    pieces = {tuple(piece["lineage"]) for piece in msgspec.json.decode(evidence)}
+    names, found = ask(stored, f"SELECT * FROM lineage(alert = '{alert}')")
+    traced = [dict(zip(names, row, strict=True)) for row in found]
+    assert {(one["topic"], one["partition"], one["offset"], one["item"]) for one in traced} == pieces
+    for one in traced:
+        kind, _, rest = one["series"].partition("/")
+        source, _, metric = rest.rpartition("/")
+        series = {"kind": kind, "source": source, "metric": metric, "offset": one["offset"], "item": one["item"]}
+        found = query(
+            stored,
+            "SELECT value, state FROM observations FINAL WHERE kind = %(kind)s AND source = %(source)s "
+            "AND metric = %(metric)s AND offset = %(offset)s AND item = %(item)s",
+            series,
+        )
+        assert found == [(one["value"], one["state"])]
