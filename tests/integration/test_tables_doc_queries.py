@@ -14,7 +14,7 @@ from clickhouse_driver import Client
 from gridbeacon.config import ClickHouse, Config
 from gridbeacon.config import Registry as Files
 from gridbeacon.demo import square
-from gridbeacon.model import Alert, AlertEvent, Delivery, Notice, Verdict
+from gridbeacon.model import Alert, AlertEvent, Delivery, GridEvent, Notice, Verdict
 from gridbeacon.registry import Registry
 from gridbeacon.timeline import ticked
 from sinks import rows
@@ -85,6 +85,7 @@ def _fill(config: Config) -> None:
     sink = ClickHouseSink(config)
     for table, columns in (
         ("observations", rows.verdicts(of(Verdict))),
+        ("grid_events", rows.grid_events(of(GridEvent))),
         ("alerts", rows.alerts(of(Alert))),
         ("alert_events", rows.alert_events(of(AlertEvent))),
         ("notices", rows.notices(of(Notice))),
@@ -140,7 +141,12 @@ def test_an_alert_leads_to_the_records_that_it_came_from(stored: Config) -> None
     names, found = ask(stored, f"SELECT * FROM lineage(alert = '{alert}')")
     traced = [dict(zip(names, row, strict=True)) for row in found]
     assert {(one["topic"], one["partition"], one["offset"], one["item"]) for one in traced} == pieces
+    assert {one["layer"] for one in traced} == {"event", "limit"}
     for one in traced:
+        if one["layer"] == "event":
+            assert one["service_request_id"]
+            assert "people" in one["description"]
+            continue
         kind, _, rest = one["series"].partition("/")
         source, _, metric = rest.rpartition("/")
         series = {"kind": kind, "source": source, "metric": metric, "offset": one["offset"], "item": one["item"]}
