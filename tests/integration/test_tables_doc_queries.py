@@ -144,8 +144,13 @@ def test_an_alert_leads_to_the_records_that_it_came_from(stored: Config) -> None
     assert {one["layer"] for one in traced} == {"event", "limit"}
     for one in traced:
         if one["layer"] == "event":
-            assert one["service_request_id"]
-            assert "people" in one["description"]
+            ((report, told),) = query(
+                stored,
+                "SELECT service_request_id, description FROM grid_events FINAL WHERE offset = %(offset)s",
+                {"offset": one["offset"]},
+            )
+            assert (one["service_request_id"], one["description"]) == (report, told)
+            assert report
             continue
         kind, _, rest = one["series"].partition("/")
         source, _, metric = rest.rpartition("/")
