@@ -257,10 +257,11 @@ CREATE DICTIONARY sensor
     source String,
     grid_id String,
     surface String,
-    capacity Nullable(Float64)
+    capacity Nullable(Float64),
+    interval_secs Float64
 )
 PRIMARY KEY source
-SOURCE(CLICKHOUSE(QUERY 'SELECT source, grid_id, surface, capacity FROM {database}.sensors FINAL'))
+SOURCE(CLICKHOUSE(QUERY 'SELECT source, grid_id, surface, capacity, interval_secs FROM {database}.sensors FINAL'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(MIN 60 MAX 120)
 COMMENT 'Sensors by name, in memory: dictGet(''sensor'', ''grid_id'', source)';
