@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -20,6 +21,8 @@ from sinks.embedded.accounts import Accounts
 from sinks.embedded.client import Client
 from sinks.embedded.directory import DataDirectory
 from sinks.embedded.engine import Engine
+from sinks.embedded.http import HttpClient
+from sinks.embedded.http_sessions import Sessions
 from sinks.embedded.voice import Refusals, say
 from sinks.embedded.wire import ServerError
 
@@ -68,7 +71,10 @@ def serve(data: Path, settings: ClickHouse) -> None:
     accounts = Accounts(settings.accounts)
     listeners.guard(settings, accounts)
     context = listeners.tls(settings)
-    spoken = {"port": (settings.port, Client)}
+    sessions = Sessions()
+    spoken: dict[str, tuple[int, Callable[[socket.socket, Engine], Conversation]]] = {"port": (settings.port, Client)}
+    if settings.http_port:
+        spoken["http_port"] = (settings.http_port, partial(HttpClient, sessions=sessions))
     with ExitStack() as held:
         directory = DataDirectory(data)
         held.callback(directory.release)
@@ -78,9 +84,10 @@ def serve(data: Path, settings: ClickHouse) -> None:
             ports[key] = Port(listener, begin)
         engine = Engine(directory, accounts)
         held.callback(engine.close)
+        held.callback(sessions.close)
         for key, port in ports.items():
             listeners.listen(port.listener, key)
-        Server(list(ports.values()), engine, context).run(stop)
+        Server(list(ports.values()), engine, context, sessions).run(stop)
 
 
 class Guest:
@@ -134,10 +141,11 @@ class Guest:
 class Server:
     """Takes in clients and looks after them."""
 
-    def __init__(self, ports: list[Port], engine: Engine, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, ports: list[Port], engine: Engine, context: ssl.SSLContext | None, sessions: Sessions) -> None:
         self._ports = {port.listener.fileno(): port for port in ports}
         self._engine = engine
         self._context = context
+        self._sessions = sessions
         self._guests: set[Guest] = set()
         self._refusals = Refusals()
 
@@ -152,6 +160,7 @@ class Server:
                 self._take_in(self._ports[number])
             self._look()
             self._refusals.look()
+            self._sessions.look()
             if room.look():
                 say("the disk is nearly full: nothing is stored" if room.tight else "room again: storing")
         for port in self._ports.values():

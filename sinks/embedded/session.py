@@ -6,11 +6,12 @@ Sessions are chDB connections and run side by side without waiting for each othe
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from typing import Any, NamedTuple
 
 from gridbeacon.config import Account
-from sinks.embedded import native, policy, statements
+from sinks.embedded import http_forms, native, policy, statements
 from sinks.embedded.engine import Engine, as_server_error
 from sinks.embedded.wire import ProtocolError, Reader, ServerError
 
@@ -27,7 +28,7 @@ class Session:
     """
 
     def __init__(self, engine: Engine, account: Account, database: str, *, custom: bool = True) -> None:
-        self._custom = custom
+        self.custom = custom
         self._engine = engine
         self._account = account
         self._database = database
@@ -71,17 +72,15 @@ class Session:
                 raise
             self._applied[name] = value
 
-    def run(self, sql: str, params: Mapping[str, str], tag: str) -> Iterator[tuple[native.Block, int, int]]:
+    def run(
+        self, sql: str, params: Mapping[str, str], tag: str
+    ) -> Generator[tuple[native.Block, int, int], None, None]:
         """Yield the blocks of the result, in the protocol's form, each with the rows and bytes read up to it.
 
         The first has columns and no rows: from it clients learn the columns' types. A statement without a result
         yields nothing. ``tag`` is what ``Engine.kill`` stops it by. While this runs, the session can do nothing else.
         """
-        self._engine.permit(sql, self._account)
-        if self._account.role == "reader" and self._applied.get("readonly") != "1":
-            self.apply({}, frozenset())
-        if self._chdb._conn.classify_query(sql)["statement_count"] > 1:  # noqa: SLF001 - chDB has no other way
-            raise ServerError(62, "Syntax error: several statements in one query are not allowed; send them singly")
+        self._check(sql)
         sql = statements.without_format(sql)
         types = self._types(sql, params) if self._temporary and statements.reads(sql) else None
         tagged = f"/*{tag}*/ {sql}"
@@ -94,6 +93,43 @@ class Session:
             return
         yield from self._run_stream(stream, sql, params, types)
 
+    def raw(self, sql: str, form: str, params: Mapping[str, str], tag: str) -> Generator["Piece", None, None]:
+        """Yield the result as text or bytes of the format ``form``, in pieces where the format allows it.
+
+        The statement is to have no FORMAT clause. The rest is as with ``run``.
+        """
+        self._check(sql)
+        tagged = f"/*{tag}*/ {sql}"
+        if not http_forms.streams(form, sql, self._applied):
+            yield self._whole(sql, tagged, form, params)
+            return
+        try:
+            stream = self._chdb.send_query(tagged, form, params=dict(params))
+        except Exception as error:
+            if "Streaming query is not supported" not in str(error):
+                raise as_server_error(error) from error
+            yield self._whole(sql, tagged, form, params)
+            return
+        empty, part = True, http_forms.joined(form)
+        with closing(_fetched(stream)) as chunks:
+            for chunk in chunks:
+                empty = False
+                read = int(chunk.storage_rows_read()), int(chunk.storage_bytes_read())
+                yield Piece(part(bytes(chunk.bytes())), *read, result_rows=int(chunk.rows_read()))
+        if empty and http_forms.has_head(form):
+            nothing = f"SELECT * FROM ({sql.rstrip().rstrip(';')}\n) LIMIT 0"  # noqa: S608 - the client's own words
+            yield Piece(self._query(nothing, form, params))
+
+    def kind(self, sql: str) -> str:
+        """Return chDB's word for what a statement does: READ_ONLY, MUTATING, CONTROL or UNKNOWN."""
+        return str(self._chdb._conn.classify_query(sql)["query_class"].name)  # noqa: SLF001 - chDB has no other way
+
+    def use(self, database: str) -> None:
+        """Make this the current database, unless it is."""
+        if database and database != self._database:
+            self._query(f"USE {statements.identifier(database)}")
+            self._database = database
+
     def columns(self, sql: str, params: Mapping[str, str]) -> list[tuple[str, str]]:
         """Return the names and full types of what a SELECT gives."""
         return _columns(self._query(_describe(sql), "JSONCompactEachRow", params))
@@ -103,6 +139,11 @@ class Session:
         self._engine.permit(f"{head} VALUES", self._account)
         target = statements.target(head)
         return self._begin(target, self.columns(target.select, {}))
+
+    def insert_as(self, head: str, form: str, params: Mapping[str, str]) -> "Insert":
+        """Return a begun insert whose rows come by ``add_raw`` in the format ``form``."""
+        self._engine.permit(f"{head} VALUES", self._account)
+        return self._begin(statements.target(head), [], form, params)
 
     def add_external(self, name: str, block: native.Block) -> None:
         """Make a block that came with the query a temporary table of this session."""
@@ -127,12 +168,28 @@ class Session:
         self._unlock()
         self._query(f"DROP TEMPORARY TABLE IF EXISTS {statements.identifier(name)}")
 
-    def _begin(self, target: statements.Target, columns: list[tuple[str, str]]) -> "Insert":
+    def _check(self, sql: str) -> None:
+        """Return when the user may run the statement, and it is one."""
+        self._engine.permit(sql, self._account)
+        if self._account.role == "reader" and self._applied.get("readonly") != "1":
+            self.apply({}, frozenset())
+        if self._chdb._conn.classify_query(sql)["statement_count"] > 1:  # noqa: SLF001 - chDB has no other way
+            raise ServerError(
+                62, "Syntax error: several statements in one query are not allowed; send them singly (SYNTAX_ERROR)"
+            )
+
+    def _begin(
+        self,
+        target: statements.Target,
+        columns: list[tuple[str, str]],
+        form: str = "Native",
+        params: Mapping[str, str] | None = None,
+    ) -> "Insert":
         def store(file: str) -> tuple[int, int]:
             self._engine.room.check()
-            sql = f"{target.into} FROM INFILE {statements.quoted(file)} {target.settings} FORMAT Native"
+            sql = f"{target.into} FROM INFILE {statements.quoted(file)} {target.settings} FORMAT {form}"
             try:
-                result = self._chdb.query(sql, "Native")
+                result = self._chdb.query(sql, "Native", params=dict(params or {}))
             except Exception as error:
                 raise as_server_error(error) from error
             return int(result.rows_written()), int(result.bytes_written())
@@ -156,38 +213,46 @@ class Session:
         except Exception as error:
             raise as_server_error(error) from error
 
-    def _run_whole(self, sql: str, tagged: str, params: Mapping[str, str]) -> Iterator[tuple[native.Block, int, int]]:
-        data = self._query(tagged, "Native", params)
+    def _whole(self, sql: str, tagged: str, form: str, params: Mapping[str, str]) -> "Piece":
+        try:
+            result = self._chdb.query(tagged, form, params=dict(params))
+        except Exception as error:
+            raise as_server_error(error) from error
         if re.match(r"(?i)\s*USE\b", sql):
             self._database = self._query("SELECT currentDatabase()", "TSVRaw").decode().rstrip("\n")
         self._temporary = self._temporary or "temporary" in sql.lower()
-        for number, block in enumerate(_blocks(data, None, custom=self._custom)):
+        return Piece(
+            bytes(result.bytes()),
+            int(result.storage_rows_read()),
+            int(result.storage_bytes_read()),
+            int(result.rows_written()),
+            int(result.bytes_written()),
+            int(result.rows_read()),
+        )
+
+    def _run_whole(self, sql: str, tagged: str, params: Mapping[str, str]) -> Iterator[tuple[native.Block, int, int]]:
+        data = self._whole(sql, tagged, "Native", params).data
+        for number, block in enumerate(_blocks(data, None, custom=self.custom)):
             if number == 0:
-                yield _header(_named(block, None), custom=self._custom), 0, 0
+                yield _header(_named(block, None), custom=self.custom), 0, 0
             yield block, 0, 0
 
     def _run_stream(
         self, stream: Any, sql: str, params: Mapping[str, str], types: list[str] | None
     ) -> Iterator[tuple[native.Block, int, int]]:
         empty = True
-        try:
-            while (chunk := stream.fetch()) is not None:
+        with closing(_fetched(stream)) as chunks:
+            for chunk in chunks:
                 data = bytes(chunk.bytes())
                 if empty and types is None and _BARE_DATETIME in data:
                     types = self._types_aside(sql, params)
-                for block in _blocks(data, types, custom=self._custom):
+                for block in _blocks(data, types, custom=self.custom):
                     if empty:
-                        yield _header(_named(block, types), custom=self._custom), 0, 0
+                        yield _header(_named(block, types), custom=self.custom), 0, 0
                     empty = False
                     yield block, int(chunk.storage_rows_read()), int(chunk.storage_bytes_read())
-        except ServerError:
-            raise
-        except Exception as error:
-            raise as_server_error(error) from error
-        finally:
-            stream.close()
         if empty:
-            yield _header(self.columns(sql, params), custom=self._custom), 0, 0
+            yield _header(self.columns(sql, params), custom=self.custom), 0, 0
 
     def _types(self, sql: str, params: Mapping[str, str]) -> list[str]:
         return [kind for _, kind in self.columns(sql, params)]
@@ -199,6 +264,17 @@ class Session:
             return aside._types(sql, params)
         finally:
             aside.close()
+
+
+class Piece(NamedTuple):
+    """A piece of a result, with the rows and bytes read and written up to it, and the rows in it."""
+
+    data: bytes
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+    result_rows: int = 0
 
 
 class Insert:
@@ -216,10 +292,14 @@ class Insert:
 
     def add(self, block: native.Block) -> None:
         """Take a block; nothing is stored yet."""
-        self._size += len(block.body)
+        self.add_raw(block.body)
+
+    def add_raw(self, data: bytes) -> None:
+        """Take some bytes of the rows; nothing is stored yet."""
+        self._size += len(data)
         if self._size > MAX_INSERT_BYTES:
             raise ServerError(131, f"an insert of more than {MAX_INSERT_BYTES} bytes is refused; send smaller ones")
-        self._file.write(block.body)
+        self._file.write(data)
 
     def finish(self) -> tuple[int, int]:
         """Return the rows and bytes written, once they are stored; when it raises instead, none is.
@@ -232,6 +312,17 @@ class Insert:
     def cancel(self) -> None:
         """Give back the memory; before ``finish`` that gives the insert up."""
         self._file.close()
+
+
+def _fetched(stream: Any) -> Generator[Any, None, None]:
+    """Yield the chunks of a stream, and close it, whoever ends it."""
+    try:
+        while (chunk := stream.fetch()) is not None:
+            yield chunk
+    except Exception as error:
+        raise as_server_error(error) from error
+    finally:
+        stream.close()
 
 
 def _describe(sql: str) -> str:

@@ -17,7 +17,20 @@ _TARGET = re.compile(
 _INSERTS = re.compile(_GAP + r"INSERT\s+INTO\s", re.IGNORECASE | re.DOTALL)
 _ROWS_FOLLOW = re.compile(r"\b(?:VALUES|FORMAT\s+\w+)$", re.IGNORECASE)
 _LAST_WORDS = 100
-_FORMAT = re.compile(r"\bFORMAT\s+\w+(\s+SETTINGS\s[^']*)?;?\s*$", re.IGNORECASE)
+_LAST_CLAUSES = 2000
+_TEXT = r"""'(?:[^'\\]|\\.|'')*+'|`(?:[^`\\]|\\.)*+`|"(?:[^"\\]|\\.)*+\""""
+_FORMAT = re.compile(
+    rf"\bFORMAT\s+(?P<form>\w+)(?P<settings>\s+SETTINGS\s(?:[^'`\"]|{_TEXT})*?)?{_GAP};?{_GAP}$",
+    re.IGNORECASE | re.DOTALL,
+)
+_INNER = rf"(?:[^()'`\"]|{_TEXT}|\((?:[^()'`\"]|{_TEXT}|\([^()]*+\))*+\))*+"
+_ROWS = re.compile(
+    _GAP + rf"(?P<head>INSERT\s+INTO\s+(?:TABLE\s+)?(?:FUNCTION\s+\w+\s*\({_INNER}\)|{_NAME}(?:\s*\.\s*{_NAME})?)"
+    rf"\s*+(?:\((?!\s*(?:SELECT|WITH)\b){_INNER}\)\s*+)?"
+    rf"(?:SETTINGS\s+\w+\s*=\s*(?:{_TEXT}|[\w.+-]+)(?:\s*,\s*\w+\s*=\s*(?:{_TEXT}|[\w.+-]+))*+\s*+)?)"
+    r"(?:FORMAT\s+(?P<form>\w+)[ \t\f]*+(?:;(?=\s*\Z))?\r?\n?|VALUES\b(?=\s*(?:\(|;?\s*\Z))|(?P<bare>;?\s*\Z))",
+    re.IGNORECASE | re.DOTALL,
+)
 _READS = re.compile(_GAP + r"[(\s]*(SELECT|WITH|FROM)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -60,7 +73,41 @@ def without_format(sql: str) -> str:
     >>> without_format("SELECT 1 FORMAT JSON SETTINGS max_threads = 1")
     'SELECT 1  SETTINGS max_threads = 1'
     """
-    return _FORMAT.sub(r"\1", sql)
+    return split_format(sql)[0]
+
+
+def split_format(sql: str) -> tuple[str, str]:
+    """Return the statement without its FORMAT clause, and the name of the format, empty where there is none.
+
+    >>> split_format("SELECT 1 FORMAT JSON; -- all"), split_format("SELECT 'FORMAT x'")
+    (('SELECT 1 ', 'JSON'), ("SELECT 'FORMAT x'", ''))
+    """
+    begin = max(0, len(sql) - _LAST_CLAUSES)
+    found = _FORMAT.search(sql, begin)
+    return (sql[: found.start()] + (found["settings"] or ""), found["form"]) if found else (sql, "")
+
+
+class Rows(NamedTuple):
+    """An INSERT whose rows follow it: the statement up to VALUES or FORMAT, the format, where the rows begin."""
+
+    head: str
+    form: str
+    begin: int
+
+
+def rows_of(text: bytes) -> Rows | None:
+    """Return how an INSERT at the begin of a text is divided, None when it is another statement, or has no rows.
+
+    >>> rows_of(b"INSERT INTO t (a) FORMAT CSV 1")
+    Rows(head='INSERT INTO t (a)', form='CSV', begin=29)
+    >>> rows_of(b"INSERT INTO t VALUES (1)"), rows_of(b"INSERT INTO t SELECT 1"), rows_of(b"INSERT INTO t (SELECT 1)")
+    (Rows(head='INSERT INTO t', form='Values', begin=20), None, None)
+    """
+    found = _ROWS.match(text.decode("latin-1"))  # one character for each byte: what follows need not be text
+    if not found:
+        return None
+    head = text[found.start("head") : found.end("head")].decode("utf-8", "replace").rstrip()
+    return Rows(head, found["form"] or "Values", found.end())
 
 
 def reads(sql: str) -> bool:
