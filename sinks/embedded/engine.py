@@ -16,6 +16,7 @@ from sinks.embedded import policy
 from sinks.embedded.accounts import Accounts
 from sinks.embedded.directory import DataDirectory
 from sinks.embedded.gate import Gate
+from sinks.embedded.remembered import Remembered
 from sinks.embedded.room import Room
 from sinks.embedded.wire import ServerError
 
@@ -46,6 +47,7 @@ class Engine:
         self.accounts = accounts or Accounts()
         self.gate = Gate()
         self.reaching = policy.outside(self._names("table_functions"), self._names("functions"))
+        self.types: Remembered[list[str]] = Remembered(_NORMAL_FORMS)
         self._normal = lru_cache(_NORMAL_FORMS)(self._normalized)
         self.room = Room(
             directory.path, partial(self._say, "SYSTEM STOP MERGES"), partial(self._say, "SYSTEM START MERGES")

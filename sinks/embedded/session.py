@@ -221,6 +221,8 @@ class Session:
         if re.match(r"(?i)\s*USE\b", sql):
             self._database = self._query("SELECT currentDatabase()", "TSVRaw").decode().rstrip("\n")
         self._temporary = self._temporary or "temporary" in sql.lower()
+        if self.kind(sql) != "READ_ONLY":
+            self._engine.types.forget()
         return Piece(
             bytes(result.bytes()),
             int(result.storage_rows_read()),
@@ -258,12 +260,20 @@ class Session:
         return [kind for _, kind in self.columns(sql, params)]
 
     def _types_aside(self, sql: str, params: Mapping[str, str]) -> list[str]:
-        """Return the result's types, asked in a session of its own: a second statement would end this one's stream."""
+        """Return the result's types, asked in a session of its own: a second statement would end this one's stream.
+
+        To ask costs as much as to plan the query, so the answer is remembered until somebody may have changed a table.
+        """
+        key = (self._database, sql, tuple(sorted(params.items())), tuple(sorted(self._applied.items())))
+        if known := self._engine.types.get(key):
+            return known
         aside = Session(self._engine, self._account, self._database)
         try:
-            return aside._types(sql, params)
+            found = aside._types(sql, params)
         finally:
             aside.close()
+        self._engine.types.put(key, found)
+        return found
 
 
 class Piece(NamedTuple):

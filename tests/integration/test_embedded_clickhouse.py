@@ -104,6 +104,14 @@ def test_an_empty_result_and_a_result_with_a_zone_say_their_types(city):
     assert city.execute("SELECT toDateTime(0)") == [(dt.datetime(1970, 1, 1),)], "the server's zone is UTC"
 
 
+def test_a_column_that_changes_its_zone_says_so_at_once(city):
+    for zone in ("UTC", "Asia/Shanghai", "Europe/Berlin"):
+        city.execute(f"CREATE OR REPLACE TABLE t (at DateTime('{zone}')) ENGINE = MergeTree ORDER BY at")
+        city.execute("INSERT INTO t VALUES", [(dt.datetime(2024, 1, 1, tzinfo=UTC),)])
+        for _ in range(2):
+            assert city.execute("SELECT at FROM t", with_column_types=True)[1] == [("at", f"DateTime('{zone}')")]
+
+
 def test_statements_that_are_no_select(city):
     assert city.execute("CREATE TABLE t (a UInt8) ENGINE = Memory") == []
     assert city.execute("SHOW TABLES") == [("t",)]

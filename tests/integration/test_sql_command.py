@@ -94,12 +94,9 @@ def test_the_notebook_is_one_and_is_never_overwritten(house: Path) -> None:
             compile(cell["source"], cell["id"], "exec")
             assert (cell["outputs"], cell["execution_count"]) == ([], None)
     assert len({cell["id"] for cell in book["cells"]}) == len(book["cells"])
-    code = "\n".join(
-        cell["source"] for cell in book["cells"] if cell["cell_type"] == "code" and "pivot" not in cell["source"]
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\nprint(len(answer))"], capture_output=True, text=True, check=False
-    )
+    sources = [cell["source"] for cell in book["cells"] if cell["cell_type"] == "code"]
+    code = "\n".join([*(source for source in sources if "pivot" not in source), "print(len(answer))"])
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     again = gridbeacon(house, "sql", "--notebook", "city.ipynb")
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
@@ -160,7 +157,10 @@ def test_the_prompt_at_a_terminal(house: Path) -> None:
 
 
 def test_the_city_is_the_same_every_time_and_is_never_there_twice(house: Path, tmp_path: Path) -> None:
-    count = "SELECT (SELECT count() FROM observations FINAL), (SELECT sum(n) FROM observations_15m), count() FROM alerts FINAL"
+    count = (
+        "SELECT (SELECT count() FROM observations FINAL), (SELECT sum(n) FROM observations_15m), count() "
+        "FROM alerts FINAL"
+    )
     before = ask(house, count)
     again = gridbeacon(house, "fixture", "city", *SMALL)
     assert again.returncode == 0
