@@ -152,8 +152,9 @@ class Answer:
             return
         told = text.encode()
         end = f"{len(told)} {self._tag}\r\n__exception__\r\n".encode()
-        data = self._packed(f"\r\n__exception__\r\n{self._tag}\r\n".encode() + told + end)
-        self._wire.body(data + (self._packer.flush() if self._packer else b""))
+        data = f"\r\n__exception__\r\n{self._tag}\r\n".encode() + told + end
+        # As at a server: within what HTTP compresses, but behind ClickHouse's own frames.
+        self._wire.body(self._packer.compress(data) + self._packer.flush() if self._packer else data)
         self._wire.break_off()
 
     def close(self) -> None:

@@ -194,7 +194,8 @@ class Session:
                 raise as_server_error(error) from error
             return int(result.rows_written()), int(result.bytes_written())
 
-        return Insert(store, columns)
+        # Bytes of a format say by themselves that there are no rows; no blocks are nothing to be stored.
+        return Insert(store, columns, even_empty=form != "Native")
 
     def _unlock(self) -> None:
         """Begin anew where ``readonly`` was set, which can't be unset."""
@@ -294,8 +295,11 @@ class Insert:
     reports success when nothing could be stored: a full disk, a violated constraint, a failed view.)
     """
 
-    def __init__(self, store: Callable[[str], tuple[int, int]], columns: list[tuple[str, str]]) -> None:
+    def __init__(
+        self, store: Callable[[str], tuple[int, int]], columns: list[tuple[str, str]], *, even_empty: bool = False
+    ) -> None:
         self._store = store
+        self._even_empty = even_empty
         self._size = 0
         self._file = os.fdopen(os.memfd_create("insert"), "wb")  # cancel closes it
         self.columns = columns
@@ -317,7 +321,7 @@ class Insert:
         Above a million rows chDB stores them in several steps, and then the first may be there all the same.
         """
         self._file.flush()
-        return self._store(f"/proc/self/fd/{self._file.fileno()}") if self._size else (0, 0)
+        return self._store(f"/proc/self/fd/{self._file.fileno()}") if self._size or self._even_empty else (0, 0)
 
     def cancel(self) -> None:
         """Give back the memory; before ``finish`` that gives the insert up."""
