@@ -14,6 +14,8 @@ _ROWS = frozenset(
     "jsoncompacteachrow jsoncompactstringseachrow lineasstring bsoneachrow msgpack native rawblob values null".split()
 )
 """Nothing but rows; Values has a comma between them."""
+_HEADED = frozenset("tabseparated tsv csv rowbinary jsoncompacteachrow jsoncompactstringseachrow".split())
+"""Of these, what also comes with a head whose end can be found, whatever the columns' names."""
 _TAILS = re.compile(r"\b(?:totals|extremes)\b|array_of_rows", re.IGNORECASE)
 """Words of a statement or a setting that may put something around or behind the rows."""
 _TSV_LINE = re.compile(rb"[^\n]*\n")
@@ -83,7 +85,7 @@ def content_type(form: str) -> str:
 def _head_of(folded: str) -> Callable[[bytes], int] | None:
     """Return what measures the head of a document; None for formats without one, or with more than one."""
     plain, found, types = folded.partition("withnames")
-    if not found or types not in ("", "andtypes") or plain not in _ROWS:
+    if not found or types not in ("", "andtypes") or plain not in _HEADED:
         return None
     lines = 2 if types else 1
     if plain == "rowbinary":

@@ -117,14 +117,18 @@ class Query:
         request = self._request
         encoding = request.headers.get("content-encoding", "")
         body = unpacked(self._body, encoding, framed=request.flag("decompress"))
-        in_address = request.words.get("query", "").encode()
-        rows = statements.rows_of(in_address)
-        if rows is None:
-            begin = in_address + b"\n" if in_address else b""
-            begin += _up_to(body, _HEAD_BYTES)
-            rows = statements.rows_of(begin)
-        else:
-            begin = in_address
+        begin = request.words.get("query", "").encode()
+        rows = statements.rows_of(begin)
+        if rows is None or not rows.form:
+            start = _up_to(body, _HEAD_BYTES)
+            whole = begin + b"\n" + start if begin else start
+            found = statements.rows_of(whole)
+            if found is not None and found.form:
+                begin, rows = whole, found
+            elif rows is None or statements.goes_on(start):
+                begin, rows = whole, None
+            else:
+                begin += start
         if rows is not None:
             self._apply(session)
             data = chain((begin[rows.begin :],), body)
@@ -146,7 +150,7 @@ class Query:
     ) -> tuple[int, int]:
         if self._request.reads_only:
             raise _readonly(account)
-        insert = session.insert_as(rows.head, rows.form, self._request.parameters)
+        insert = session.insert_as(rows.head, rows.form or "Values", self._request.parameters)
         try:
             for piece in data:
                 insert.add_raw(piece)

@@ -31,6 +31,7 @@ _ROWS = re.compile(
     r"(?:FORMAT\s+(?P<form>\w+)[ \t\f]*+(?:;(?=\s*\Z))?\r?\n?|VALUES\b(?=\s*(?:\(|;?\s*\Z))|(?P<bare>;?\s*\Z))",
     re.IGNORECASE | re.DOTALL,
 )
+_GOES_ON = re.compile(_GAP + r"[(\s]*(?:SELECT|WITH|FORMAT|VALUES|SETTINGS|FROM)\b", re.IGNORECASE | re.DOTALL)
 _READS = re.compile(_GAP + r"[(\s]*(SELECT|WITH|FROM)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -88,7 +89,10 @@ def split_format(sql: str) -> tuple[str, str]:
 
 
 class Rows(NamedTuple):
-    """An INSERT whose rows follow it: the statement up to VALUES or FORMAT, the format, where the rows begin."""
+    """An INSERT whose rows follow it: the statement up to VALUES or FORMAT, the format, where the rows begin.
+
+    The format is empty where the text ends before either.
+    """
 
     head: str
     form: str
@@ -107,7 +111,17 @@ def rows_of(text: bytes) -> Rows | None:
     if not found:
         return None
     head = text[found.start("head") : found.end("head")].decode("utf-8", "replace").rstrip()
-    return Rows(head, found["form"] or "Values", found.end())
+    form = found["form"] or ("" if found["bare"] is not None else "Values")
+    return Rows(head, form, found.end())
+
+
+def goes_on(text: bytes) -> bool:
+    """Return whether a text that follows the begin of an INSERT is more of the statement, not rows.
+
+    >>> goes_on(b" SELECT 1"), goes_on(b"FORMAT CSV"), goes_on(b"(1, 'a')")
+    (True, True, False)
+    """
+    return _GOES_ON.match(text.decode("latin-1")) is not None
 
 
 def reads(sql: str) -> bool:

@@ -91,7 +91,19 @@ def test_the_head_of_a_format_comes_once(form: str, head: bytes, rows: bytes) ->
 def test_values_have_a_comma_between_them_and_what_has_a_tail_does_not_stream() -> None:
     part = http_forms.joined("Values")
     assert part(b"(1)") + part(b"(2)") == b"(1),(2)"
-    for form in ("JSON", "Parquet", "Arrow", "ORC", "Pretty", "XML", "Vertical", "SQLInsert", "JSONWithNames", "x"):
+    for form in (
+        "TSVRawWithNames",
+        "JSON",
+        "Parquet",
+        "Arrow",
+        "ORC",
+        "Pretty",
+        "XML",
+        "Vertical",
+        "SQLInsert",
+        "JSONWithNames",
+        "x",
+    ):
         assert not http_forms.streams(form, "SELECT 1", {}), form
     assert not http_forms.streams("TSV", "SELECT 1 GROUP BY 1 WITH totals", {})
     assert not http_forms.streams("TSV", "SELECT 1", {"extremes": "1"})
