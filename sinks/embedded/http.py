@@ -6,6 +6,7 @@ import ssl
 import struct
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 import h11
 
@@ -101,7 +102,7 @@ class HttpClient:
             kept.append(("Connection", "close"))
         else:
             kept.append(("Keep-Alive", f"timeout={IDLE_SECS}"))
-        self._send(h11.Response(status_code=status, headers=kept))
+        self._send(h11.Response(status_code=status, headers=kept, reason=HTTPStatus(status).phrase))
 
     def body(self, data: bytes) -> None:
         """Send a part of the body."""

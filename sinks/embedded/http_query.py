@@ -121,10 +121,12 @@ class Query:
         rows = statements.rows_of(begin)
         if rows is None or not rows.form:
             start = _up_to(body, _HEAD_BYTES)
-            if rows is None or statements.goes_on(start):
-                begin = begin + b"\n" + start if begin else start
-                rows = statements.rows_of(begin)
-                rows = rows if rows and rows.form else None
+            whole = begin + b"\n" + start if begin else start
+            found = statements.rows_of(whole)
+            if found is not None and found.form:
+                begin, rows = whole, found
+            elif rows is None or statements.goes_on(start):
+                begin, rows = whole, None
             else:
                 begin += start
         if rows is not None:

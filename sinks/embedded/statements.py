@@ -31,9 +31,7 @@ _ROWS = re.compile(
     r"(?:FORMAT\s+(?P<form>\w+)[ \t\f]*+(?:;(?=\s*\Z))?\r?\n?|VALUES\b(?=\s*(?:\(|;?\s*\Z))|(?P<bare>;?\s*\Z))",
     re.IGNORECASE | re.DOTALL,
 )
-_GOES_ON = re.compile(
-    _GAP + r"(?:\([^()']*\)\s*)?[(\s]*(?:SELECT|WITH|FORMAT|VALUES|SETTINGS|FROM)\b", re.IGNORECASE | re.DOTALL
-)
+_GOES_ON = re.compile(_GAP + r"[(\s]*(?:SELECT|WITH|FORMAT|VALUES|SETTINGS|FROM)\b", re.IGNORECASE | re.DOTALL)
 _READS = re.compile(_GAP + r"[(\s]*(SELECT|WITH|FROM)\b", re.IGNORECASE | re.DOTALL)
 
 
@@ -120,8 +118,8 @@ def rows_of(text: bytes) -> Rows | None:
 def goes_on(text: bytes) -> bool:
     """Return whether a text that follows the begin of an INSERT is more of the statement, not rows.
 
-    >>> goes_on(b" SELECT 1"), goes_on(b" (a, b) FORMAT CSV"), goes_on(b"(1, 'a')"), goes_on(b"(1), (2)")
-    (True, True, False, False)
+    >>> goes_on(b" SELECT 1"), goes_on(b"FORMAT CSV"), goes_on(b"(1, 'a')")
+    (True, True, False)
     """
     return _GOES_ON.match(text.decode("latin-1")) is not None
 
