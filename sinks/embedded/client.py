@@ -137,7 +137,7 @@ class Client:
 
     def _query(self) -> None:
         reader, session = self._reader, self._open_session()
-        reader.text()  # the query's id: chDB gives its own
+        query_id = reader.text()
         self._packets.client_info()
         settings, important = self._packets.settings()
         self._packets.secret()
@@ -153,7 +153,7 @@ class Client:
             session.apply(settings, important)
             head = statements.insert_head(sql)
             if head is None:
-                self._select(session, sql, params)
+                self._select(session, sql, params, query_id)
             else:
                 self._insert(session, head)
             for name in tables:
@@ -180,13 +180,17 @@ class Client:
                 failed = error
         raise _unexpected(packet)
 
-    def _select(self, session: Session, sql: str, params: dict[str, str]) -> None:
+    def _select(self, session: Session, sql: str, params: dict[str, str], query_id: str) -> None:
         self._running = running = Running()
         running.cancelled = self._reader.upcoming() == packets.CANCEL  # it came together with the query
         blocks = rows = size = 0
         read_rows = read_bytes = 0
+        engine, account = self._engine, self._open_account()
         try:
-            with self._engine.gate.turn(self._open_account(), lambda: running.cancelled):
+            with (
+                engine.gate.turn(account, lambda: running.cancelled),
+                engine.queries.known(query_id, running.tag, account),
+            ):
                 for block, now_rows, now_bytes in session.run(sql, params, running.tag):
                     if running.cancelled:
                         break

@@ -18,6 +18,7 @@ from sinks.embedded.directory import DataDirectory
 from sinks.embedded.gate import Gate
 from sinks.embedded.remembered import Remembered
 from sinks.embedded.room import Room
+from sinks.embedded.running import RunningQueries
 from sinks.embedded.wire import ServerError
 
 UNKNOWN_EXCEPTION = 1002
@@ -46,6 +47,7 @@ class Engine:
         self.version: tuple[int, ...] = tuple(int(part) for part in version.split(".")[:3])
         self.accounts = accounts or Accounts()
         self.gate = Gate()
+        self.queries = RunningQueries()
         self.reaching = policy.outside(self._names("table_functions"), self._names("functions"))
         self.types: Remembered[list[str]] = Remembered(_NORMAL_FORMS)
         self._normal = lru_cache(_NORMAL_FORMS)(self._normalized)

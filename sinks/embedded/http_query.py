@@ -173,7 +173,10 @@ class Query:
             raise _readonly(account)
         revision = request.number("client_protocol_version", 0)
         running = self._running
-        with engine.gate.turn(account, lambda: running.cancelled):
+        with (
+            engine.gate.turn(account, lambda: running.cancelled),
+            engine.queries.known(self._id, running.tag, account),
+        ):
             running.begun = True
             if form.casefold() == "native" and revision:
                 session.custom = revision >= _CUSTOM

@@ -80,6 +80,7 @@ class Session:
         The first has columns and no rows: from it clients learn the columns' types. A statement without a result
         yields nothing. ``tag`` is what ``Engine.kill`` stops it by. While this runs, the session can do nothing else.
         """
+        sql = self._engine.queries.taken(sql, self._account, self._engine.kill)
         self._check(sql)
         sql = statements.without_format(sql)
         types = self._types(sql, params) if self._temporary and statements.reads(sql) else None
@@ -98,6 +99,7 @@ class Session:
 
         The statement is to have no FORMAT clause. The rest is as with ``run``.
         """
+        sql = self._engine.queries.taken(sql, self._account, self._engine.kill)
         self._check(sql)
         tagged = f"/*{tag}*/ {sql}"
         if not http_forms.streams(form, sql, self._applied):

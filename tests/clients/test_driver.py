@@ -149,7 +149,6 @@ def test_a_query_has_the_id_that_its_client_gave(server: Server) -> None:
         assert client.execute("SELECT queryID()", query_id="panel-7-中") == [("panel-7-中",)]
 
 
-@pytest.mark.xfail(reason="chDB gives its own ids", strict=True)
 def test_a_query_can_be_killed_by_its_id(server: Server, admin: Client) -> None:
     with server.client() as client:
         progress = client.execute_with_progress(ENDLESS.format(number=9), query_id="to be killed")

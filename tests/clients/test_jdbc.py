@@ -36,7 +36,6 @@ def test_a_prepared_statement_is_repeated_with_other_values(jdbc: Jdbc) -> None:
     assert [told[str(n)]["rows"] for n in range(len(values))] == [[[value, "String"]] for value in values]
 
 
-@pytest.mark.xfail(reason="chDB gives its own ids to queries", strict=True)
 def test_a_cancelled_statement_ends(jdbc: Jdbc) -> None:
     """The driver cancels by ``KILL QUERY`` with the id that it gave."""
     sql = "SELECT sum(sleepEachRow(0.2)) FROM numbers(20) SETTINGS max_block_size = 1"

@@ -181,6 +181,22 @@ def test_one_who_asks_too_much_at_once_waits_and_holds_up_nobody(server: Server,
     assert third - second > 0.2
 
 
+def test_readers_stop_their_own_queries_and_no_others(server: Server, writer: Client) -> None:
+    endless = "SELECT count() FROM numbers(4e9) WHERE cityHash64(sipHash64(number)) % 7 = 3"
+    stop = "KILL QUERY WHERE query_id = 'mine'"
+    with server.client(user="one") as other, server.client(user="analyst", password="a") as mine:
+        progress = mine.execute_with_progress(endless, query_id="mine")
+        assert other.execute(stop) == []
+        with server.client(user="analyst", password="a") as again:
+            deadline = time.monotonic() + 1.5  # before its own limit of time ends it
+            while not again.execute(stop) and time.monotonic() < deadline:
+                time.sleep(0.05)
+        with pytest.raises(ServerException) as caught:
+            progress.get_result()
+        assert caught.value.code == 394
+    assert writer.execute(stop) == []
+
+
 def test_forty_clients_at_once_are_all_served(server: Server) -> None:
     answers: list[int] = []
 
