@@ -63,7 +63,8 @@ class Query:
             account = self._login(engine)
             hold = None if request.flag("wait_end_of_query") else max(request.number("buffer_size", HOLD_BYTES), 1)
             answer = Answer(self._wire, headers, hold=hold, encoding=request.encoding, framed=request.flag("compress"))
-        except ServerError as error:
+        except Exception as caught:  # noqa: BLE001 - as below
+            error = as_server_error(caught)
             if error.code == AUTHENTICATION_FAILED and not _has_credentials(request):
                 headers.append(("WWW-Authenticate", 'Basic realm="ClickHouse server HTTP API"'))
                 plain.fail(error, UNAUTHORIZED)
@@ -165,7 +166,10 @@ class Query:
         if not sql.strip():
             raise ServerError(SYNTAX_ERROR, "Syntax error: Empty query (SYNTAX_ERROR)")
         form = form or self._form
-        answer.kind = [("Content-Type", http_forms.content_type(form)), ("X-ClickHouse-Format", form)]
+        answer.kind = [
+            ("Content-Type", http_forms.content_type(form)),
+            ("X-ClickHouse-Format", _NOT_FOR_HEADERS.sub("?", form)),
+        ]
         whole = not http_forms.streams(form, sql, request.settings)
         self._apply(session, {"max_result_bytes": str(MAX_WHOLE_BYTES)} if whole and account.role == "writer" else None)
         if request.reads_only and session.kind(sql) not in ("READ_ONLY", "UNKNOWN") and not _CONTROL_ALLOWED.match(sql):

@@ -305,6 +305,17 @@ def test_long_statements(server: Server) -> None:
     assert ask(server, body=b"SELECT '" + b"x" * 20_000_000 + b"'").code == 62
 
 
+def test_words_that_are_no_words_are_answered(server: Server) -> None:
+    for words in ({"default_format": "a\r\nB: c"}, {"default_format": "格"}, {"query_id": "a\r\nB: 广场"}):
+        for sql in ("SET max_threads = 1", "SELECT 1"):
+            found = ask(server, sql, **words)
+            assert (found.status, found.code) in ((200, 0), (404, 73)), words
+            assert "b" not in found.headers
+    assert ask(server, "SELECT 1", user="\ud800".encode("utf-8", "surrogatepass"), password=b"\xff\0").code == 516
+    assert ask(server, "SELECT 1", session_timezone="x\r\ny").code > 0
+    assert ask(server, b"SELECT '\xff\0'").status == 200
+
+
 def test_methods(server: Server) -> None:
     with closing(http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=30)) as connection:
         for method, path, status, body in (
