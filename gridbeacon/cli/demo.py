@@ -211,7 +211,7 @@ class Demo:
             f"{start}"
             f"  {here} alerts list --all --config {file}\n"
             f"  {here} status --config {file}\n"
-            f"  {here} sql --user analyst --config {file}    (a prompt: SELECT * FROM alert_review;)\n"
+            f"  {here} sql --user analyst --config {file}    (a prompt; begin with: tables)\n"
             f"  {here} fixture city --database city --config {file}    (a made city for the questions of docs/sql.md,\n"
             f"  {here} sql --database city --config {file}     and where to ask them)\n"
             f"  your own city: write a gridbeacon.yaml (docs/configuration.md), then\n"
