@@ -150,13 +150,14 @@ def solve(
         inverse = 1.0 / (d + v)
         # solved = (observed basis'basis + v)⁻¹ [b' c], by the eigenbasis where the whole grid was observed.
         if full.size:
-            solved = np.linalg.solve(full + v * np.eye(size), sides)
+            solved = np.ascontiguousarray(np.linalg.solve(full + v * np.eye(size), sides))
         else:
             solved = sides * inverse.reshape(size, 1)
             if absent:
                 # The missing cells' own values: what makes the whole grid's solution that of the observed one.
-                spread = (cells * inverse).T
-                solved += spread @ np.linalg.solve(np.eye(absent) - cells @ spread, cells @ solved)
+                spread = np.ascontiguousarray((cells * inverse).T)
+                values = np.linalg.solve(np.eye(absent) - cells @ spread, cells @ solved)
+                solved += spread @ np.ascontiguousarray(values)
         settled = True
         if bends:
             reduced = np.ascontiguousarray(b) @ solved

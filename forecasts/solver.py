@@ -126,7 +126,7 @@ def fit(
     status = np.full(len(values), FitStatus.TOO_SHORT, object)
     for begin in range(0, len(values), CHUNK):
         part = slice(begin, begin + CHUNK)
-        status[part] = _fit_chunk(shared, np.asarray(values[part], np.float64), fits, part)
+        status[part] = _fit_chunk(shared, values[part].astype(np.float64), fits, part)
     # Prophet has one changepoint at the very start when asked for none: a part of the slope.
     if model.growth is Growth.LINEAR and len(design.template.changepoints) == 0:
         fits.k[:] += fits.delta[:, 0]
@@ -257,6 +257,7 @@ def _solve(shared: _Shared, y: F8, seen: npt.NDArray[np.bool_], fits: Fits, rows
     rounds = np.zeros(len(y), np.int64)
     series, missing = np.nonzero(~seen)
     ends = np.searchsorted(series, np.arange(len(y) + 1))
+    missing = np.ascontiguousarray(missing)
     kernel.solve_rows(
         shared.d, shared.basis, design.hinges, shared.b, shared.g, y @ shared.basis, y @ design.hinges,
         np.einsum("nt,nt->n", y, y), missing, ends, design.tau, w, delta, variance, rounds,
