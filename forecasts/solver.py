@@ -39,7 +39,7 @@ Stan stops early; with the tightest it agrees.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -50,7 +50,7 @@ import numpy.typing as npt
 from forecasts import kernel
 from forecasts.design import Columns, Design, Times, design_of, prophet_of
 from forecasts.model import Growth, Model
-from gridbeacon.frame import F8, I8
+from gridbeacon.frame import F8, I8, U1
 
 CHUNK = 512
 """Series in work at a time: 9 MB of values at 2,268 slots, and products large enough for both cores."""
@@ -73,6 +73,10 @@ class FitStatus(StrEnum):
     """Fewer than two values were observed: no parameters, the forecast is NaN."""
     INFINITE = "infinite"
     """A value is infinite: no parameters, the forecast is NaN."""
+
+
+STATUSES = tuple(FitStatus)
+OK, CONSTANT, NO_NOISE, NOT_CONVERGED, TOO_SHORT, INFINITE = range(len(STATUSES))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,17 +127,15 @@ def fit(
         raise ValueError(f"values are {values.dtype} of shape {values.shape}; give floats, series × {len(design.times)}")
     shared = _Shared.of(design)
     fits = _empty(design, len(values))
-    status = np.full(len(values), FitStatus.TOO_SHORT, object)
+    codes = np.empty(len(values), np.uint8)
     for begin in range(0, len(values), CHUNK):
         part = slice(begin, begin + CHUNK)
-        status[part] = _fit_chunk(shared, values[part].astype(np.float64), fits, part)
+        codes[part] = _fit_chunk(shared, values[part].astype(np.float64), fits, part)
     # Prophet has one changepoint at the very start when asked for none: a part of the slope.
     if model.growth is Growth.LINEAR and len(design.template.changepoints) == 0:
         fits.k[:] += fits.delta[:, 0]
         fits.delta[:] = 0.0 * fits.k[:, None]
-    return Fits(
-        design, fits.k, fits.m, fits.delta, fits.beta, fits.sigma_obs, fits.y_scale, tuple(status), fits.rounds
-    )
+    return replace(fits, status=tuple(STATUSES[code] for code in codes))
 
 
 def predict(fits: Fits, times: Times, columns: Columns = NO_COLUMNS) -> F8:
@@ -220,35 +222,35 @@ def _empty(design: Design, series: int) -> Fits:
     )
 
 
-def _fit_chunk(shared: _Shared, y: F8, fits: Fits, part: slice) -> npt.NDArray[np.object_]:
+def _fit_chunk(shared: _Shared, y: F8, fits: Fits, part: slice) -> U1:
     """Fill one part of the fits from its values; return how each ended."""
-    status = np.full(len(y), FitStatus.OK, object)
+    status = np.full(len(y), OK, np.uint8)
     seen = ~np.isnan(y)
     np.copyto(y, 0.0, where=~seen)
     count = seen.sum(1)
     highest = np.max(y, axis=1, where=seen, initial=-np.inf)
     lowest = np.min(y, axis=1, where=seen, initial=np.inf)
     scale = np.maximum(np.abs(highest), np.abs(lowest))
-    status[highest == lowest] = FitStatus.CONSTANT
-    status[count < 2] = FitStatus.TOO_SHORT
-    status[(count > 0) & np.isinf(scale)] = FitStatus.INFINITE
+    status[highest == lowest] = CONSTANT
+    status[count < 2] = TOO_SHORT
+    status[(count > 0) & np.isinf(scale)] = INFINITE
     numbers = np.arange(len(fits.m))[part]
 
-    flat = status == FitStatus.CONSTANT
+    flat = status == CONSTANT
     scale[flat & (scale == 0.0)] = 1.0
     for name, number in (("k", 0.0), ("delta", 0.0), ("beta", 0.0), ("sigma_obs", CONSTANT_SIGMA)):
         getattr(fits, name)[numbers[flat]] = number
     fits.m[numbers[flat]] = highest[flat] / scale[flat]
     fits.y_scale[numbers[flat]] = scale[flat]
 
-    todo = np.flatnonzero(status == FitStatus.OK)
+    todo = np.flatnonzero(status == OK)
     rows = numbers[todo]
     fits.y_scale[rows] = scale[todo]
     status[todo] = _solve(shared, y[todo] / scale[todo, None], seen[todo], fits, rows)
     return status
 
 
-def _solve(shared: _Shared, y: F8, seen: npt.NDArray[np.bool_], fits: Fits, rows: I8) -> npt.NDArray[np.object_]:
+def _solve(shared: _Shared, y: F8, seen: npt.NDArray[np.bool_], fits: Fits, rows: I8) -> U1:
     """Fill the fits of series that vary from their scaled values, 0 where missing; return how each ended."""
     design = shared.design
     w = np.zeros((len(y), len(shared.d)))
@@ -270,7 +272,7 @@ def _solve(shared: _Shared, y: F8, seen: npt.NDArray[np.bool_], fits: Fits, rows
     fits.delta[rows] = delta if delta.shape[1] else 0.0
     fits.sigma_obs[rows] = np.sqrt(variance)
     fits.rounds[rows] = rounds
-    status = np.full(len(y), FitStatus.OK, object)
-    status[variance <= kernel.MIN_VARIANCE] = FitStatus.NO_NOISE
-    status[rounds == 0] = FitStatus.NOT_CONVERGED
+    status = np.full(len(y), OK, np.uint8)
+    status[variance <= kernel.MIN_VARIANCE] = NO_NOISE
+    status[rounds == 0] = NOT_CONVERGED
     return status
