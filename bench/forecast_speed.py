@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from forecasts.model import Growth, Model, Seasonality
 from forecasts.solver import fit, predict
@@ -91,8 +92,6 @@ def plain_secs(model: Model, values: npt.NDArray[np.float32], count: int) -> flo
 
 
 def _frame(times: npt.NDArray[np.datetime64]) -> Any:
-    import pandas as pd
-
     return pd.DataFrame({"ds": times.astype("datetime64[ns]")})
 
 

@@ -5,11 +5,15 @@ The solver does not use it; tests and benchmarks hold both the solver's paramete
 
 import math
 
+import numpy as np
+
 from forecasts.design import Design
 from gridbeacon.frame import F8
 
 
-def negative_log_posterior(design: Design, y: F8, *, k: float, m: float, delta: F8, beta: F8, sigma_obs: float) -> float:
+def negative_log_posterior(
+    design: Design, y: F8, *, k: float, m: float, delta: F8, beta: F8, sigma_obs: float
+) -> float:
     """Return what the MAP estimate minimises, without the constants: smaller is better.
 
     ``y`` are the T values over their scale, NaN where missing; a missing cell has no term. With linear growth and no
@@ -18,7 +22,7 @@ def negative_log_posterior(design: Design, y: F8, *, k: float, m: float, delta: 
     Source: prophet.stan of prophet 1.5.0: y ~ N(trend + Xβ, σ²), k ~ N(0, 5), m ~ N(0, 5), δ ~ Laplace(0, τ),
     β ~ N(0, sigmas), σ ~ N(0, 0.5) over 0.
     """
-    seen = y == y  # noqa: PLR0124 - NaN is not itself
+    seen = ~np.isnan(y)
     first = design.trend_columns
     trend = m if first == 1 else m + k * design.t + design.hinges @ delta
     residual = (y - trend - design.gaussian[:, first:] @ beta)[seen]

@@ -109,6 +109,55 @@ def variance_of(squares: float, count: float) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
+def _observed(d: F8, basis: F8, hinges: F8, b: F8, g: F8, missing: I8) -> tuple[F8, F8, F8, F8]:
+    """Return b and g of the observed rows, and what ``_coefficients`` needs to leave out the others.
+
+    That is the missing rows of the basis, when few are missing, or the observed rows' whole product basis'basis.
+    """
+    rows, absent = len(basis), len(missing)
+    nothing = np.empty((0, 0))
+    if absent == 0:
+        return nothing, nothing, b, g
+    if 2 * absent > rows:
+        # What few rows hold must not be a small difference of large sums.
+        seen = np.ones(rows, np.bool_)
+        seen[missing] = False
+        cells, marks = basis[seen], hinges[seen]
+        full, b, g = cells.T @ cells, marks.T @ cells, marks.T @ marks
+    else:
+        cells, marks = basis[missing], hinges[missing]
+        b, g = b - marks.T @ cells, g - marks.T @ marks
+        if 2 * absent <= len(d):
+            return cells, nothing, b, g
+        full = np.diag(d) - cells.T @ cells
+    return nothing, full, b, g
+
+
+@numba.njit(cache=True, nogil=True)
+def _coefficients(d: F8, cells: F8, full: F8, v: float, sides: F8) -> F8:
+    """Return (observed basis'basis + v)⁻¹ times the columns of ``sides``."""
+    size = len(d)
+    if full.size:
+        return np.ascontiguousarray(np.linalg.solve(full + v * np.eye(size), sides))
+    inverse = 1.0 / (d + v)
+    solved = sides * inverse.reshape(size, 1)
+    if cells.size:
+        # The missing cells' own values: they make the whole grid's solution that of the observed rows.
+        spread = np.ascontiguousarray((cells * inverse).T)
+        values = np.linalg.solve(np.eye(len(cells)) - cells @ spread, cells @ solved)
+        solved += spread @ np.ascontiguousarray(values)
+    return solved
+
+
+@numba.njit(cache=True, nogil=True)
+def _squares(b: F8, g: F8, c: F8, e: F8, yy: float, w: F8, delta: F8, v: float) -> float:
+    """Return the sum of squared residuals, where w is the best for delta and the variance v."""
+    squares = yy - np.sum(w * (c - _times(b.T, delta) + v * w))
+    squares += np.sum(delta * (_times(g, delta) - 2.0 * e))
+    return max(squares, 0.0)
+
+
+@numba.njit(cache=True, nogil=True)
 def solve(
     d: F8, basis: F8, hinges: F8, b: F8, g: F8, c: F8, e: F8, yy: float, missing: I8, tau: float, w: F8, delta: F8
 ) -> tuple[float, int]:
@@ -118,71 +167,29 @@ def solve(
     c = basis'y, e = hinges'y and yy = y'y hold 0 for missing cells, which ``missing`` numbers. Rounds are 0 when the
     last one did not settle.
     """
-    rows, size, bends = basis.shape[0], len(d), hinges.shape[1]
-    absent = len(missing)
-    count = float(rows - absent)
-    few = 2 * absent <= size
-    cells, marks, full = np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 0))
-    if few and absent:
-        cells, marks = basis[missing], hinges[missing]
-        b = b - marks.T @ cells
-        g = g - marks.T @ marks
-    elif absent:
-        seen = np.ones(rows, np.bool_)
-        seen[missing] = False
-        # Whichever is less work; and what few rows leave must not be a small difference of large sums.
-        if 2 * absent > rows:
-            cells, marks = basis[seen], hinges[seen]
-            full = cells.T @ cells
-            b, g = marks.T @ cells, marks.T @ marks
-        else:
-            cells, marks = basis[missing], hinges[missing]
-            full = np.diag(d) - cells.T @ cells
-            b, g = b - marks.T @ cells, g - marks.T @ marks
-    sides = np.empty((size, bends + 1))
+    bends = hinges.shape[1]
+    count = float(len(basis) - len(missing))
+    cells, full, b, g = _observed(d, basis, hinges, b, g, missing)
+    sides = np.empty((len(d), bends + 1))
     sides[:, :bends] = b.T
     sides[:, bends] = c
     x = math.log(max(yy / count * 0.05, MIN_VARIANCE))
-    last_x, last_f = 0.0, 0.0
-    variance = 0.0
+    last_x, last_f, variance = 0.0, 0.0, 0.0
     for turn in range(MAX_ROUNDS):
         v = math.exp(x)
-        inverse = 1.0 / (d + v)
-        # solved = (observed basis'basis + v)⁻¹ [b' c], by the eigenbasis where the whole grid was observed.
-        if full.size:
-            solved = np.ascontiguousarray(np.linalg.solve(full + v * np.eye(size), sides))
-        else:
-            solved = sides * inverse.reshape(size, 1)
-            if absent:
-                # The missing cells' own values: what makes the whole grid's solution that of the observed one.
-                spread = np.ascontiguousarray((cells * inverse).T)
-                values = np.linalg.solve(np.eye(absent) - cells @ spread, cells @ solved)
-                solved += spread @ np.ascontiguousarray(values)
+        solved = _coefficients(d, cells, full, v, sides)
         settled = True
         if bends:
-            reduced = np.ascontiguousarray(b) @ solved
+            reduced = b @ solved
             settled = lasso(g - reduced[:, :bends], e - reduced[:, bends], v / tau, delta)
-        w[:] = solved[:, bends]
-        for j in range(bends):
-            if delta[j] != 0.0:
-                w -= solved[:, j] * delta[j]
-        squares = yy
-        for j in range(bends):
-            squares -= 2.0 * delta[j] * e[j]
-            for i in range(bends):
-                squares += delta[i] * g[i, j] * delta[j]
-        for p in range(size):
-            u = c[p]
-            for j in range(bends):
-                u -= b[j, p] * delta[j]
-            squares -= w[p] * (u + v * w[p])
-        variance = variance_of(max(squares, 0.0), count)
+        w[:] = solved[:, bends] - _times(solved[:, :bends], delta)
+        variance = variance_of(_squares(b, g, c, e, yy, w, delta, v), count)
         f = math.log(variance) - x
         if abs(f) < TOLERANCE and settled:
             return variance, turn + 1
         step = f
-        if turn >= PLAIN_ROUNDS:
-            slope = (f - last_f) / (x - last_x) if x != last_x else -1.0
+        if turn >= PLAIN_ROUNDS and x != last_x:
+            slope = (f - last_f) / (x - last_x)
             if -2.0 < slope < -0.05:
                 step = -f / slope
         last_x, last_f = x, f
@@ -195,7 +202,10 @@ def solve_rows(
     d: F8, basis: F8, hinges: F8, b: F8, g: F8, c: F8, e: F8, yy: F8, missing: I8, ends: I8, tau: float,
     w: F8, delta: F8, variance: F8, rounds: I8,
 ) -> None:  # fmt: skip
-    """Solve the rows of c and e; the missing cells of row n are ``missing[ends[n]:ends[n + 1]]``. Fills the last four."""
+    """Solve the rows of c and e and fill the last four arguments.
+
+    The missing cells of row n are ``missing[ends[n]:ends[n + 1]]``.
+    """
     for n in range(len(c)):
         absent = missing[ends[n] : ends[n + 1]]
         variance[n], rounds[n] = solve(d, basis, hinges, b, g, c[n], e[n], yy[n], absent, tau, w[n], delta[n])

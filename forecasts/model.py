@@ -88,7 +88,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"holiday {holiday.name!r}: first_day must be 0 or less, last_day 0 or more")
         for regressor in self.regressors:
             _above_zero(f"regressor {regressor.name!r}: prior_scale", regressor.prior_scale)
-        names = [part.name for part in (*self.seasonalities, *self.holidays, *self.regressors)]
+        names = [wave.name for wave in self.seasonalities] + [holiday.name for holiday in self.holidays]
+        names += [regressor.name for regressor in self.regressors]
         twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
         if twice is not None:
             raise ValueError(f"the name {twice!r} occurs twice in the model; rename one")

@@ -1,6 +1,7 @@
 """Prophet as it comes, with Stan: what the batch solver is compared with, on real and made data."""
 
 import logging
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -137,7 +138,9 @@ MODELS = {
     "flat, week 60": Model(Growth.FLAT, (Seasonality("week", 7, 60),)),
     "linear, day 4 + week 3 (Prophet's default)": Model(Growth.LINEAR, _waves(4, 3)),
     "linear, day 12 + week 6, bends 0.01": Model(Growth.LINEAR, _waves(12, 6), changepoint_prior_scale=0.01),
-    "linear, day 4 + week 3, 5 loose bends": Model(Growth.LINEAR, _waves(4, 3), changepoints=5, changepoint_prior_scale=10),
+    "linear, day 4 + week 3, 5 loose bends": Model(
+        Growth.LINEAR, _waves(4, 3), changepoints=5, changepoint_prior_scale=10
+    ),
 }
 
 
@@ -180,8 +183,8 @@ def _tidied(prophet: Any, work: Any) -> Any:
     finally:
         prophet.stan_backend.cleanup()
         for left in set(Path(cmdstanpy._TMPDIR).iterdir()) - before:
-            if left.is_file():  # a run that raised leaves files that Prophet never heard of
-                left.unlink()
+            # Prophet leaves an empty folder, and all files of a run that raised.
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _frame(times: Times, columns: Columns) -> pd.DataFrame:
@@ -234,9 +237,7 @@ def objective(fits: Fits, n: int, y: F8, parameters: Any = None) -> float:
     if parameters is not None:
         found = {name: np.ravel(parameters[name]) for name in found}
     scalars = {name: float(np.ravel(found[name])[0]) for name in ("k", "m", "sigma_obs")}
-    return negative_log_posterior(
-        fits.design, y / fits.y_scale[n], delta=found["delta"], beta=found["beta"], **scalars
-    )
+    return negative_log_posterior(fits.design, y / fits.y_scale[n], delta=found["delta"], beta=found["beta"], **scalars)
 
 
 def compare(case: Case, n: int, fits: Fits | None = None, options: dict[str, Any] | None = None) -> Compared:
