@@ -33,7 +33,6 @@ class Design:
     model: Model
     template: Any
     times: npt.NDArray[np.datetime64]
-    columns: Columns
     t: F8
     gaussian: F8
     scales: F8
@@ -43,7 +42,7 @@ class Design:
     @property
     def tau(self) -> float:
         """The changepoints' prior scale."""
-        return self.model.changepoint_prior_scale
+        return float(self.model.changepoint_prior_scale)  # an int would have the kernel compiled once more
 
     @property
     def trend_columns(self) -> int:
@@ -78,7 +77,6 @@ def design_of(model: Model, times: Times, columns: Columns) -> Design:
         model=model,
         template=template,
         times=frame["ds"].to_numpy(),
-        columns={name: np.array(frame[name]) for name in frame if name != "ds"},
         t=t,
         gaussian=np.column_stack([*trend, made.X.to_numpy(np.float64)]),
         scales=np.array([TREND_SCALE] * len(trend) + list(made.sigmas)),

@@ -39,6 +39,7 @@ tolerances Stan stops early. With the tightest it agrees to nine digits where th
 exactly 0 it is not, and Stan's line search ends before the minimum.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -57,6 +58,13 @@ CHUNK = 512
 CONSTANT_SIGMA = 1e-9
 """What Prophet gives a constant series."""
 NO_COLUMNS: Columns = MappingProxyType({})
+
+
+#: What a Prophet object learns from a grid, beside its parameters and its history.
+FITTED = (
+    "start", "t_scale", "y_min", "history_dates", "changepoints", "changepoints_t", "n_changepoints",
+    "extra_regressors", "train_component_cols", "component_modes", "train_holiday_names",
+)  # fmt: skip
 
 
 class FitStatus(StrEnum):
@@ -172,10 +180,8 @@ def as_prophet(fits: Fits, n: int, values: npt.NDArray[Any]) -> Any:
     frame["y_scaled"] = frame["y"] / fits.y_scale[n]
     prophet.history = frame[frame["y"].notna()].reset_index(drop=True)
     prophet.y_scale = float(fits.y_scale[n])
-    for name in ("start", "t_scale", "y_min", "history_dates", "changepoints", "changepoints_t", "n_changepoints"):
-        setattr(prophet, name, getattr(made, name))
-    for name in ("extra_regressors", "train_component_cols", "component_modes", "train_holiday_names"):
-        setattr(prophet, name, getattr(made, name))
+    for name in FITTED:
+        setattr(prophet, name, deepcopy(getattr(made, name)))
     prophet.params = {
         "k": fits.k[n].reshape(1, 1),
         "m": fits.m[n].reshape(1, 1),

@@ -268,6 +268,8 @@ def test_prophet_objects_share_nothing():
     first, second = (as_prophet(fits, n, MADE.values[n]) for n in (0, 1))
     first.params["beta"][:] = 0
     first.seasonalities.clear()
+    first.changepoints_t[:] = 0
+    first.train_component_cols.iloc[:] = 0
     assert fits.beta[0].any()
     assert second.predict(_frame(MADE.later, 0.0))["yhat"].to_numpy() == pytest.approx(
         predict(fits, MADE.later)[1], rel=1e-12
