@@ -121,15 +121,23 @@ def test_no_parameter_can_move_downhill(model, share):
 
 
 @pytest.mark.parametrize("share", [0.005, 0.01, 0.2, 0.6])
-def test_a_missing_cell_is_as_a_row_that_never_was(share):
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_missing_cell_is_as_a_row_that_never_was(share, everywhere):
     missing = np.random.default_rng(2).random(len(MADE.times)) < share
     values = MADE.values.copy()
-    values[:, missing] = np.nan
+    values[: None if everywhere else -1, missing] = np.nan
     with_gaps = fit(FLAT, MADE.times, values)
     without = fit(FLAT, MADE.times[~missing], values[:, ~missing])
     assert missing.any()
-    assert with_gaps.sigma_obs == pytest.approx(without.sigma_obs, rel=1e-9)
-    assert predict(with_gaps, MADE.later) == pytest.approx(predict(without, MADE.later), rel=1e-8)
+    assert with_gaps.sigma_obs[:-1] == pytest.approx(without.sigma_obs[:-1], rel=1e-9)
+    assert predict(with_gaps, MADE.later)[:-1] == pytest.approx(predict(without, MADE.later)[:-1], rel=1e-8)
+
+
+def test_nothing_at_all_is_no_error():
+    for values in (np.empty((0, len(MADE.times))), np.full((2, len(MADE.times)), np.nan)):
+        fits = fit(LINEAR, MADE.times, values)
+        assert fits.status == (FitStatus.TOO_SHORT,) * len(values)
+        assert predict(fits, MADE.later).shape == (len(values), 24)
 
 
 def test_no_series_stops_the_others():
