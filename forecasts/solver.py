@@ -36,8 +36,8 @@ standard scores stay those of the grid.
 
 The function is the whole of what is solved, so the claim is simple to test: at the result no parameter can move
 downhill (``tests/unit/test_solver.py``), and Stan's result is never lower (``bench/forecast_equal.py``). With its usual
-tolerances Stan stops early. With the tightest it agrees within 1e-8 of the level where the function is smooth; where a bend is
-exactly 0 it is not, and Stan's line search ends before the minimum.
+tolerances Stan stops early. With the tightest it agrees within 1e-8 of the level where the function is smooth; where a
+bend is exactly 0 it is not, and Stan's line search ends before the minimum.
 """
 
 from copy import deepcopy
@@ -139,6 +139,8 @@ def fit(
     rows = np.zeros(len(design.times), np.bool_)
     for begin in range(0, len(values), CHUNK):
         rows |= ~np.isnan(values[begin : begin + CHUNK]).all(0)
+        if rows.all():
+            break
     # What no series observed, as when everything was down, needs no solving series by series.
     shared = _Shared.of(design, rows)
     fits = _empty(design, len(values))

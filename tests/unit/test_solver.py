@@ -155,14 +155,8 @@ def test_no_series_stops_the_others():
     fits = fit(LINEAR, MADE.times, values)
     np.testing.assert_array_equal(values, given, strict=True)
     assert fits.status[2:10] == (
-        FitStatus.CONSTANT,
-        FitStatus.CONSTANT,
-        FitStatus.TOO_SHORT,
-        FitStatus.TOO_SHORT,
-        FitStatus.NO_NOISE,
-        FitStatus.OK,
-        FitStatus.INFINITE,
-        FitStatus.CONSTANT,
+        *(FitStatus.CONSTANT, FitStatus.CONSTANT, FitStatus.TOO_SHORT, FitStatus.TOO_SHORT),
+        *(FitStatus.NO_NOISE, FitStatus.OK, FitStatus.INFINITE, FitStatus.CONSTANT),
     )
     curves = predict(fits, MADE.later)
     assert (curves[2] == 0).all()
