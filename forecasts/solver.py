@@ -142,12 +142,13 @@ def fit(
         if rows.all():
             break
     # What no series observed, as when everything was down, needs no solving series by series.
-    shared = _Shared.of(design, rows)
+    shared, every = _Shared.of(design, rows), rows.all()
     fits = _empty(design, len(values))
     codes = np.empty(len(values), np.uint8)
     for begin in range(0, len(values), CHUNK):
         part = slice(begin, begin + CHUNK)
-        codes[part] = _fit_chunk(shared, values[part][:, rows].astype(np.float64), fits, part)
+        y = values[part] if every else values[part][:, rows]
+        codes[part] = _fit_chunk(shared, y.astype(np.float64), fits, part)
     # Prophet has one changepoint at the very start when asked for none: a part of the slope.
     if model.growth is Growth.LINEAR and len(design.template.changepoints) == 0:
         fits.k[:] += fits.delta[:, 0]
