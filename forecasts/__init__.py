@@ -1,1 +1,1 @@
-"""Forecasters. Nothing is here yet: what lies ahead is warned of by the projected inflow alone (docs/detection.md)."""
+"""Forecasters: additive Prophet for all series of a time grid at once (``solver``). Not yet a part of the pipeline."""
