@@ -121,6 +121,14 @@ class Reader:
             place = self._places.get(above)
         return ConfigError(f"{place or self._name}: {key}: {text}" if key else f"{place or self._name}: {text}")
 
+    def has(self, section: str, name: str) -> bool:
+        """Return whether a section, such as ``windows[0]``, gives a key."""
+        return f"{section}.{name}" in self._places
+
+    def place(self, key: str) -> str:
+        """Return ``file:line`` of a key that was given."""
+        return self._places[key]
+
     def _compose(self, text: str) -> Node | None:
         try:
             loader = _NoAliases(text)
