@@ -21,8 +21,8 @@ from gridbeacon.reasons import CalendarMode
 
 Property = dict[str, str]
 _OURS = "X-GRIDBEACON-"
-_NAMES = ("MODE", "CELLS", "VENUE", "KIND", "METRIC", "FACTOR", "UP-TO")
-_ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "RECURRENCE-ID", *(_OURS + name for name in _NAMES))
+NAMES = ("MODE", "CELLS", "VENUE", "KIND", "METRIC", "FACTOR", "UP-TO")
+_ONCE = ("DTSTART", "DTEND", "DURATION", "RRULE", "UID", "RECURRENCE-ID", *(_OURS + name for name in NAMES))
 _TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 _LONGEST = LAST - FIRST
 _MAX_DATES = 10_000
@@ -130,8 +130,8 @@ def _check_form(event: Any) -> None:
     for name in event:
         if name.startswith(_OURS) and not _text(event, name).strip(" ,;\\"):
             raise ConfigError(f"{name} is empty, which would mean everything; give a value or remove it")
-        if name.startswith(_OURS) and name.removeprefix(_OURS) not in _NAMES:
-            near = get_close_matches(name, [_OURS + known for known in _NAMES], 1)
+        if name.startswith(_OURS) and name.removeprefix(_OURS) not in NAMES:
+            near = get_close_matches(name, [_OURS + known for known in NAMES], 1)
             raise ConfigError(f"{name} is unknown; " + (f"did you mean {near[0]}?" if near else "remove it"))
 
 
@@ -209,7 +209,7 @@ def _once(event: Any, window: Window, zone: tzinfo) -> Occurrence:
 
 def _said(event: Any) -> Property:
     """Return what the event itself says: the X-GRIDBEACON properties, and the mode of its categories."""
-    said = {name: _text(event, _OURS + name) for name in _NAMES if _OURS + name in event}
+    said = {name: _text(event, _OURS + name) for name in NAMES if _OURS + name in event}
     if "MODE" not in said:
         modes = {_mode_word(str(word)) for value in _each(event, "CATEGORIES") for word in value.cats}
         found = sorted(modes & set(CalendarMode))

@@ -22,7 +22,7 @@ MAX_RECURRING = timedelta(days=366)
 """A window that recurs is no longer than this, so that only a few of its occurrences are ever open together."""
 
 _MARK = "X-GRIDBEACON-NUMBER"
-_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
+FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
 _ONE_VALUE = ("FREQ", "UNTIL", "COUNT", "INTERVAL", "WKST")
 _RANGES = {
     "BYSECOND": (0, 59),
@@ -139,7 +139,7 @@ def checked_rule(rule: vRecur, start: date | datetime, zone: tzinfo) -> vRecur:
     for name, value in values.items():
         _check_part(name, value)
     if not values.get("FREQ"):
-        raise ConfigError(f"the rule does not say how often; give FREQ, one of {', '.join(_FREQUENCIES)}")
+        raise ConfigError(f"the rule does not say how often; give FREQ, one of {', '.join(FREQUENCIES)}")
     if "COUNT" in values and "UNTIL" in values:
         raise ConfigError("the rule has both COUNT and UNTIL; remove one")
     last = until(values.get("UNTIL", [LAST])[0], start, zone)
@@ -157,8 +157,8 @@ def _check_part(name: str, values: list[Any]) -> None:
     if name in _ONE_VALUE and len(values) != 1:
         raise ConfigError(f"{name} takes one value, not {len(values)}; remove the others")
     for value in values:
-        if name == "FREQ" and str(value).upper() not in _FREQUENCIES:
-            raise ConfigError(f"FREQ={value} is too often for a calendar; give one of {', '.join(_FREQUENCIES)}")
+        if name == "FREQ" and str(value).upper() not in FREQUENCIES:
+            raise ConfigError(f"FREQ={value} is too often for a calendar; give one of {', '.join(FREQUENCIES)}")
         if name in ("COUNT", "INTERVAL") and not 1 <= int(value) <= 1_000_000:
             raise ConfigError(f"{name}={value} must be at least 1 and at most 1000000; correct it")
         low, high = _RANGES.get(name, (0, 0))
