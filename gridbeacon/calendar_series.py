@@ -35,6 +35,8 @@ _RANGES = {
     "BYSETPOS": (-366, 366),
 }
 _YEAR = timedelta(days=366)
+_SEARCHED_FROM = 9960
+"""Before this year, and as close to it as 400 years allow, a rule is searched for its first time."""
 _MARGIN_MS = 2 * 86_400_000
 """Asked for on both sides of a span, because the library compares civil times of different zones."""
 
@@ -145,10 +147,10 @@ def checked_rule(rule: vRecur, start: date | datetime, zone: tzinfo) -> vRecur:
     last = until(values.get("UNTIL", [LAST])[0], start, zone)
     if last < start:
         raise ConfigError(f"the rule ends (UNTIL) before its first time, {start}; correct one of them")
-    ended = vRecur({name: value for name, value in values.items() if name != "COUNT"} | {"UNTIL": [last]})
-    if not _yields(ended, start):
+    first = first_of(vRecur(values), start)
+    if first is None or until(first, start, zone) > last:
         raise ConfigError("the rule yields no time at all; correct it")
-    return ended if "COUNT" not in values else vRecur(values)
+    return vRecur(values if "COUNT" in values else values | {"UNTIL": [last]})
 
 
 def _check_part(name: str, values: list[Any]) -> None:
@@ -162,7 +164,10 @@ def _check_part(name: str, values: list[Any]) -> None:
         if name in ("COUNT", "INTERVAL") and not 1 <= int(value) <= 1_000_000:
             raise ConfigError(f"{name}={value} must be at least 1 and at most 1000000; correct it")
         low, high = _RANGES.get(name, (0, 0))
-        if name in _RANGES and not (low <= int(value) <= high and (low >= 0 or int(value) != 0)):
+        # str, because the leap months of other calendars are numbers here, written 5L.
+        if name in _RANGES and not (
+            low <= int(value) <= high and (low >= 0 or int(value) != 0) and str(value) == str(int(value))
+        ):
             raise ConfigError(f"{name}={value} must be from {low} to {high}{', not 0' * (low < 0)}; correct it")
 
 
@@ -182,15 +187,25 @@ def until(value: date | datetime, start: date | datetime, zone: tzinfo) -> date 
     return (moment if moment.tzinfo else moment.replace(tzinfo=start.tzinfo)).astimezone(UTC)
 
 
-def first_of(rule: vRecur, start: date | datetime) -> date | datetime | None:
-    """Return the first time that a ``checked_rule`` itself yields from ``start`` on, or None."""
-    event = event_of(start, start, rule)
+def first_of(rule: vRecur, start: date | datetime) -> datetime | None:
+    """Return the first time, on the clock of ``start``, that a rule yields from there on; None without any.
+
+    The library looks for it until the year 9999. So it looks from as close to that as it can: days and weekdays
+    repeat every 400 years.
+
+    >>> first_of(rule_from("FREQ=WEEKLY;BYDAY=SU"), datetime(2026, 1, 3, 18))
+    datetime.datetime(2026, 1, 4, 18, 0)
+    """
+    civil = start.replace(tzinfo=None) if isinstance(start, datetime) else datetime.combine(start, time())
+    years = (_SEARCHED_FROM - civil.year) // 400 * 400
+    later = civil.replace(year=civil.year + years)
+    endless = vRecur({name: value for name, value in rule.items() if name not in ("COUNT", "UNTIL")})
     try:
-        series = _query([event]).series[0]
+        series = _query([event_of(later, later, endless)]).series[0]
         found = next((at for expanded in series.recurrence.rrules[1:] for at in expanded), None)
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError) as error:
         raise ConfigError(f"the rule can't be expanded ({_short(error)}); correct it") from error
-    return cast("datetime | None", found)
+    return None if found is None else cast("datetime", found.replace(year=found.year - years))
 
 
 def event_of(start: date | datetime, end: date | datetime, rule: vRecur) -> Event:
@@ -201,10 +216,6 @@ def event_of(start: date | datetime, end: date | datetime, rule: vRecur) -> Even
     event.add("DTEND", end)
     event["RRULE"] = rule
     return cast("Event", event)
-
-
-def _yields(rule: vRecur, start: date | datetime) -> bool:
-    return first_of(rule, start) is not None
 
 
 def _short(error: Exception) -> str:
