@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from gridbeacon.reasons import Mode
+from gridbeacon.reasons import CalendarMode, Mode
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -101,6 +101,27 @@ class Registry(Section, frozen=True):
     unknown_sensors: Literal["reject", "register"] = "reject"
     """``register`` takes an unknown sensor's attributes from its first record (which then must say ``grid_id``)."""
     unknown_cells: Literal["reject", "accept"] = "accept"
+
+
+class CalendarFile(Section, frozen=True):
+    """One file of windows: YAML, or iCalendar when its name ends with ``.ics``; relative to the configuration."""
+
+    path: str
+    mode: CalendarMode = CalendarMode.EXPECTED_LOAD
+    """Mode of iCalendar events that name none."""
+    factor: Annotated[float, Meta(gt=1, le=1000)] = 2.0
+    """Threshold or expected load are multiplied by this for iCalendar events that name no factor."""
+
+
+class Calendar(Section, frozen=True):
+    """What is announced: days by country, and windows from files."""
+
+    country: str = ""
+    """Code (ISO 3166) of the country whose holidays and make-up workdays count; empty = weekends alone."""
+    subdivision: str = ""
+    overlay: str = ""
+    """File of days (YAML or CSV) that wins over the country's."""
+    files: tuple[CalendarFile, ...] = ()
 
 
 class Grid(Section, frozen=True):
@@ -273,6 +294,7 @@ class Config(Section, frozen=True):
     clickhouse: ClickHouse = ClickHouse()
     keep: Keep = Keep()
     registry: Registry = Registry()
+    calendar: Calendar = Calendar()
     grid: Grid = Grid()
     topics: Topics = Topics()
     ingest: Ingest = Ingest()

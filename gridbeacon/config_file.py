@@ -32,7 +32,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     An empty file means the defaults too. Raises ``ConfigError``, ``file:line: key: what is wrong; the fix``, for the
     first mistake that is found; the text never repeats a password, secret or URL.
     """
-    reader = _Reader(path, environ)
+    reader = Reader(path, environ)
     tree = {} if path is None else reader.tree(path)
     for key, variable, text in overrides(environ):
         reader.override(tree, key, variable, text)
@@ -78,16 +78,16 @@ class _NoAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-class _Reader:
-    """Turns the nodes of one file into plain data, led by the types of ``Config``, and knows where each key stands."""
+class Reader:
+    """Turns the nodes of one file into plain data, led by the types of structs, and knows where each key stands."""
 
     def __init__(self, path: Path | None, environ: Mapping[str, str]) -> None:
         self._name = "the defaults" if path is None else str(path)
         self._environ = environ
         self._places: dict[str, str] = {}
 
-    def tree(self, path: Path) -> dict[str, Any]:
-        """Return the file as plain data that ``msgspec.convert`` takes for a ``Config``."""
+    def tree(self, path: Path, kind: type[msgspec.Struct] = Config) -> dict[str, Any]:
+        """Return the file as plain data that ``msgspec.convert`` takes for a ``kind``."""
         try:
             text = path.read_bytes().decode("utf-8-sig")
         except OSError as error:
@@ -100,7 +100,7 @@ class _Reader:
         node = self._compose(text)
         if node is None:
             return {}
-        return self._section(node, Config, "")
+        return self._section(node, kind, "")
 
     def override(self, tree: dict[str, Any], key: str, variable: str, text: str) -> None:
         """Put the text of an environment variable into ``tree`` at ``key``; numbers and booleans are read from it."""
@@ -120,6 +120,14 @@ class _Reader:
             above = above.rpartition(".")[0]
             place = self._places.get(above)
         return ConfigError(f"{place or self._name}: {key}: {text}" if key else f"{place or self._name}: {text}")
+
+    def has(self, section: str, name: str) -> bool:
+        """Return whether a section, such as ``windows[0]``, gives a key."""
+        return f"{section}.{name}" in self._places
+
+    def place(self, key: str) -> str:
+        """Return ``file:line`` of a key that was given."""
+        return self._places[key]
 
     def _compose(self, text: str) -> Node | None:
         try:

@@ -9,7 +9,8 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from gridbeacon.config import Broker, ClickHouse, Config, Limits, Notify
+from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
+from gridbeacon.days import check_country, check_subdivision
 from gridbeacon.errors import ConfigError
 from gridbeacon.secrets import secret_bytes
 
@@ -32,6 +33,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _general(config)
     yield from _broker(config.broker)
     yield from _clickhouse(config.clickhouse)
+    yield from _calendar(config.calendar)
     yield from _ports(config)
     yield from _limits(config.limits)
     yield from _notify(config.notify)
@@ -109,6 +111,26 @@ def _clickhouse(clickhouse: ClickHouse) -> Iterator[Mistake]:
             ("clickhouse.tls_cert_file", "clickhouse.tls_key_file"),
             "a certificate and its key belong together; set clickhouse.tls_cert_file and clickhouse.tls_key_file both",
         )
+
+
+def _calendar(calendar: Calendar) -> Iterator[Mistake]:
+    key = "calendar.country"
+    try:
+        if calendar.country:
+            check_country(calendar.country)
+            key = "calendar.subdivision"
+            if calendar.subdivision:
+                check_subdivision(calendar.country, calendar.subdivision)
+        elif calendar.subdivision:
+            yield Mistake(("calendar.subdivision",), "a subdivision needs its country; set calendar.country too")
+    except ConfigError as error:
+        yield Mistake((key,), str(error))
+    names = Counter(file.path for file in calendar.files)
+    for number, file in enumerate(calendar.files):
+        if not file.path or names[file.path] > 1:
+            yield Mistake(
+                (f"calendar.files[{number}].path",), f"{file.path!r} must be a file that is named once; correct it"
+            )
 
 
 def _host_of(address: str) -> str | None:

@@ -63,6 +63,8 @@ def _range(info: inspect.IntType | inspect.FloatType) -> str:
         return f" from {info.ge} to {info.le}"
     if info.ge is not None:
         return f" of at least {info.ge}"
+    if info.gt is not None and info.le is not None:
+        return f" greater than {info.gt}, at most {info.le}"
     return "" if info.gt is None else f" greater than {info.gt}"
 
 

@@ -166,3 +166,21 @@ class DeliveryOutcome(StrEnum):
     PERMANENT = "permanent"
     DISABLED = "disabled"
     EXPIRED = "expired"
+
+
+class CalendarMode(StrEnum):
+    """What a window of the calendar asks for while it is open."""
+
+    MUTE = "mute"
+    RAISE_THRESHOLD = "raise_threshold"
+    EXPECTED_LOAD = "expected_load"
+    TRAIN_MASK = "train_mask"
+
+
+class DayType(StrEnum):
+    """What kind of day a civil date is in this city."""
+
+    WORKDAY = "workday"
+    WEEKEND = "weekend"
+    HOLIDAY = "holiday"
+    MAKEUP_WORKDAY = "makeup_workday"

@@ -53,14 +53,18 @@ def load_registry(config: Config, base: Path) -> Registry:
 def _rows(path: Path) -> Iterator[Row]:
     """Yield (``file:line`` where it begins, fields) of each row or feature."""
     try:
-        yield from _lines(path) if path.suffix.lower() == ".csv" else _features(path)
+        yield from csv_rows(path) if path.suffix.lower() == ".csv" else _features(path)
     except OSError as error:
         raise ConfigError(f"{path} can't be read ({error.strerror}): correct the file name under registry:") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from error
 
 
-def _lines(path: Path) -> Iterator[Row]:
+def csv_rows(path: Path) -> Iterator[Row]:
+    """Yield (``file:line`` where it begins, cells that say something by column) of each row of a CSV file.
+
+    Raises ``ConfigError`` when it is no CSV, ``OSError`` or ``UnicodeDecodeError`` when it can't be read.
+    """
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file, strict=True)
         begin = 1

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from detectors.observer import Observer
+from gridbeacon.calendar_file import load_calendar
 from gridbeacon.config import Config
 from gridbeacon.registry import Registry
 from gridbeacon.registry_file import load_registry
@@ -14,6 +15,7 @@ from streams.kafka import client_settings
 def check_all(config: Config, folder: Path) -> Registry:
     """Return the registry; raises ``ConfigError`` for the first thing that is wrong. Connects to nothing."""
     registry = load_registry(config, folder)
+    load_calendar(config, folder)
     Observer(config, 0)
     check_webhooks(config.notify)
     client_settings(config)

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(config: ConfigOption = None, data: DataOption = None, json: JsonOption = False) -> None:
-    """Check the configuration, the registry and the webhooks without starting anything; say what is in force."""
+    """Check configuration, registry, calendar and webhooks without starting anything; say what is in force."""
     from gridbeacon.cli.checks import check_all
     from gridbeacon.config_file import redacted
 

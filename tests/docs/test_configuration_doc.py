@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import FieldInfo
 
-from gridbeacon.config import Account, Config, Ladder, Section, Webhook
+from gridbeacon.config import Account, CalendarFile, Config, Ladder, Section, Webhook
 from gridbeacon.config_file import load
 from gridbeacon.config_rules import ROLES
 from gridbeacon.config_values import OVERRIDES, say
@@ -18,14 +18,16 @@ from gridbeacon.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-IN_WORDS = {"notify.webhooks": "a list of webhooks", "clickhouse.accounts": "a list of accounts"} | {
-    f"limits.{surface}": "a ladder" for surface in ("moving", "stairs", "standing")
-}
+IN_WORDS = {
+    "notify.webhooks": "a list of webhooks",
+    "clickhouse.accounts": "a list of accounts",
+    "calendar.files": "a list of files",
+} | {f"limits.{surface}": "a ladder" for surface in ("moving", "stairs", "standing")}
 """What these keys take is a table of its own."""
 
 
 def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Yield every key with its field; the keys of all webhooks and accounts are those of one."""
+    """Yield every key with its field; the keys of all webhooks, accounts and files are those of one."""
     for field in msgspec.structs.fields(kind):
         key = above + field.name
         is_section = isinstance(field.type, type) and issubclass(field.type, Section)
@@ -37,6 +39,8 @@ def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, F
             yield from keys(Webhook, f"{key}.")
         if key == "clickhouse.accounts":
             yield from keys(Account, f"{key}.")
+        if key == "calendar.files":
+            yield from keys(CalendarFile, f"{key}.")
 
 
 def documented() -> dict[str, tuple[str, str]]:
