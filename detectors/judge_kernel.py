@@ -13,14 +13,12 @@ import numpy as np
 from detectors.judge_layout import HEADS, RECORD, RESIDUALS, SCALES, SHORT
 from gridbeacon.frame import F8, I8, U1
 
-HOUR_MS, DAY_MS = 3_600_000.0, 86_400_000.0
+HALF_HOUR_MS, HOUR_MS, DAY_MS = 1_800_000.0, 3_600_000.0, 86_400_000.0
 FIRST_ERRORS, FIRST_SCORES = 20, 50
 """Observations before errors are clipped and residuals scored, and before there is any novelty."""
-FIRST_UNITS = 20
 MOST_DAY_VISITS, MOST_WEEK_VISITS, MOST_HOUR_VISITS = 250, 26, 4
 SIGMA = 1.48
 """The unit of a sum, its 93 % quantile, in standard deviations of a normal one."""
-HALF_HOUR_MS = 1_800_000.0
 FIRST_GAP_MS = 300_000
 """What is taken for the interval until there are two observations."""
 
@@ -38,12 +36,11 @@ def limit_of(scale: float, eps: float, c: Any, n: int) -> float:
 
 
 @numba.njit(cache=True)
-def surprise(s: Any, c: Any, z: F8, record: float, n: int, learn: int) -> tuple[float, int]:
+def surprise(s: Any, c: Any, z: F8, record: float, n: int, learn: int, decay: float) -> tuple[float, int]:
     """Return (surprise, statistic) of residuals and of a record; habituate."""
     score, statistic, largest, beyond = 0.0, 0, record, 0.0
     if record > 0.0:
         statistic, beyond = RECORD, record ** c["norm"]
-    decay = 2.0 ** (-1.0 / c["half_life"])
     for head in range(HEADS):
         usual = s["usual"][head]
         power = beyond
@@ -117,7 +114,9 @@ def learn_residuals(s: Any, c: Any, x: float, off: F8, n: int, hour: int, by_day
 
 
 @numba.njit(cache=True)
-def novelty(s: Any, c: Any, x: float, hour: int, elapsed_ms: float, support: float, learn: int) -> tuple[float, int]:
+def novelty(
+    s: Any, c: Any, x: float, hour: int, elapsed_ms: float, support: float, learn: int, scratch: F8, decay: float
+) -> tuple[float, int]:
     """Return (alarm, statistic) of one observation; learn it."""
     n, b = s["count"], hour % 24
     extent = s["highest"] - s["lowest"]
@@ -125,7 +124,8 @@ def novelty(s: Any, c: Any, x: float, hour: int, elapsed_ms: float, support: flo
     by_day = np.float64(s["day"][b]) if s["day_visits"][b] > 0 else s["slow"]
     visits = s["week_visits"][hour]
     by_week = (visits * np.float64(s["week"][hour]) + c["day_weight"] * by_day) / (visits + c["day_weight"])
-    off, z, record = np.empty(RESIDUALS), np.full(RESIDUALS, c["floor"]), 0.0
+    off, z, record = scratch[0], scratch[1], 0.0
+    z[:] = c["floor"]
     off[0], off[1], off[2], off[4] = x - by_week, x - by_day, x - s["middle"], x - s["slow"]
     off[3] = x - s["value"] - np.float64(s["change"][b])
     if n >= FIRST_ERRORS:
@@ -138,7 +138,7 @@ def novelty(s: Any, c: Any, x: float, hour: int, elapsed_ms: float, support: flo
     if n >= FIRST_SCORES:
         beyond = max(x - s["highest"], s["lowest"] - x, 0.0) / (extent + 1e-12)
         record = c["record_weight"] * math.log(1.0 + beyond / c["record_share"])
-    score, statistic = surprise(s, c, z, record, n, learn)
+    score, statistic = surprise(s, c, z, record, n, learn, decay)
     score *= 1.0 + c["support"] * min(max(support - c["support_from"], 0.0), c["support_span"])
     alarm = alarm_of(s, c, score, n)
     if learn:
@@ -271,7 +271,7 @@ def learn_units(s: Any, c: Any, k: int, m: float, n: int, gain: float, floor: fl
     s["rise_square"][k] += gain * ((square if m > 0.0 else 0.0) - s["rise_square"][k]) + 1e-12
     s["fall_square"][k] += gain * ((square if m < 0.0 else 0.0) - s["fall_square"][k]) + 1e-12
     rise, fall = s["rise_unit"][k], s["fall_unit"][k]
-    if n < FIRST_UNITS:
+    if n < FIRST_ERRORS:
         s["rise_unit"][k], s["fall_unit"][k] = max(rise, m), max(fall, -m)
         return
     rise *= 1.0 + 5.0 * gain * ((1.0 if m > rise else 0.0) - c["tail"])
@@ -323,9 +323,7 @@ def departure(
     mean1, visits1 = blend(s, (int(begin) + 1) % 168)
     expected = mean + (hours - begin) * (mean1 - mean)
     visits += (hours - begin) * (visits1 - visits)
-    high = 0.5
-    if s["swing"] > 0.0:
-        high = min(max(0.5 + 0.5 * (expected - s["level"]) / s["swing"], 0.0), 1.0)
+    high = min(max(0.5 + 0.5 * (expected - s["level"]) / s["swing"], 0.0), 1.0) if s["swing"] > 0.0 else 0.5
     variance = (1.0 - high) * s["low_variance"] + high * s["high_variance"]
     spread, rate = spread_of(s, c, x, expected, variance)
     most = c["departure_clip"] * (math.sqrt(dt / 5.0) if dt > 5.0 else 1.0)
@@ -335,7 +333,7 @@ def departure(
     for k in range(SCALES):
         m = add(s, c, k, (x - expected) / spread, n, dt, gap_min, most)
         floor = c["unit_floor"] * math.sqrt(dt / (dt + (c["short_min"] if k == 0 else c["long_min"])))
-        if n > FIRST_UNITS:
+        if n > FIRST_ERRORS:
             z = in_units(s, k, m, floor, rate, spread) * trust
             weighed = z if m > 0.0 else z * c["fall_weight"]
             if weighed > best:
@@ -347,13 +345,12 @@ def departure(
             learn_units(s, c, k, m, n, gain, floor)
     found = episode(s, c, best, c["forget_min"] / (c["forget_min"] + gap_min), young)
     said["expected"], said["spread"], said["severity"] = expected, spread, severity
-    said["direction"], said["confidence"] = direction, trust
-    said["shifted"] = 1 if abs(s["lean"]) > c["lean_from"] else 0
+    said["direction"], said["confidence"], said["shifted"] = direction, trust, abs(s["lean"]) > c["lean_from"]
     if learn:
         learn_spread(s, x, expected, variance, high, gain, n)
     slot = math.floor(civil_ms / HOUR_MS) % 168
     if s["slot"] != slot:
-        if s["slot"] >= 0 and s["slot_count"] > 0.0:
+        if s["slot_count"] > 0.0:
             learn_hour(s, c, s["slot"])
         s["slot"], s["slot_sum"], s["slot_count"] = slot, 0.0, 0.0
     if learn:
@@ -364,7 +361,9 @@ def departure(
 
 
 @numba.njit(cache=True)
-def judge_one(s: Any, c: Any, x: float, time_ms: int, civil_ms: int, learn: int, said: Any) -> None:
+def judge_one(
+    s: Any, c: Any, x: float, time_ms: int, civil_ms: int, learn: int, scratch: F8, decay: float, said: Any
+) -> None:
     """Judge and learn one observation, later than the last one of its series."""
     if s["count"] == 0:
         s["first_ms"] = time_ms
@@ -374,7 +373,7 @@ def judge_one(s: Any, c: Any, x: float, time_ms: int, civil_ms: int, learn: int,
     young = 1 if elapsed_ms <= c["young_min"] * 60_000.0 else 0
     found, support, statistic = departure(s, c, x, float(civil_ms), gap_min, young, learn, said)
     hour = int(civil_ms // 3_600_000) % 168
-    alarm, why = novelty(s, c, x, hour, elapsed_ms, support, learn)
+    alarm, why = novelty(s, c, x, hour, elapsed_ms, support, learn, scratch, decay)
     fading = c["forget_min"] / (c["forget_min"] + gap_min)
     s["said_departure"] *= fading
     s["said_novelty"] *= fading
@@ -389,13 +388,13 @@ def judge_one(s: Any, c: Any, x: float, time_ms: int, civil_ms: int, learn: int,
         signal, statistic = worth, why
         s["said_novelty"] = max(s["said_novelty"], worth)
     said["alarm"], said["signal"], said["statistic"] = alarm, signal, statistic
-    s["last_ms"], s["value"] = time_ms, x
-    s["count"] += 1
+    s["last_ms"], s["value"], s["count"] = time_ms, x, s["count"] + 1
 
 
 @numba.njit(cache=True)
 def judge_series(rows: Any, at: I8, x: F8, time_ms: I8, civil_ms: I8, learn: U1, all_constants: Any, said: Any) -> None:
     """Judge observations in order, each by the row ``at``; fill ``said`` (zeroed)."""
     c = all_constants[0]
+    scratch, decay = np.empty((2, RESIDUALS)), 2.0 ** (-1.0 / c["half_life"])
     for i in range(len(x)):
-        judge_one(rows[at[i]], c, x[i], time_ms[i], civil_ms[i], learn[i], said[i])
+        judge_one(rows[at[i]], c, x[i], time_ms[i], civil_ms[i], learn[i], scratch, decay, said[i])
