@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.civil import CivilHours
 from detectors.judge_kernel import judge_series
 from detectors.judge_layout import CONSTANTS, JUDGE, SAID, STATISTICS, blank_judges, constants
 from detectors.reference import Reference
@@ -111,3 +112,51 @@ def test_every_constant_says_what_it_is() -> None:
     assert all(text for _, text in CONSTANTS.values())
     with pytest.raises(ValueError, match="no constant 'clipp'"):
         constants(clipp=1.0)
+
+
+def weeks_of(level: Any, days: int, seed: int = 3) -> tuple[I8, F8]:
+    """Return five-minute Gaussian values around a level (a function of the day, as a float array)."""
+    n = days * 288
+    day = np.arange(n) / 288
+    random = np.random.default_rng(seed)
+    return BEGIN_MS + 300_000 * np.arange(n), np.ascontiguousarray(level(day) + 10 * random.normal(size=n))
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.5, 2.0])
+def test_what_lasts_becomes_the_new_normal_in_about_three_days_and_says_so(factor: float) -> None:
+    time_ms, x = weeks_of(lambda day: np.where(day >= 40, 100 * factor, 100.0), 50)
+    said = judged(x, time_ms)
+    by_day = said["severity"].reshape(50, 288).mean(axis=1)
+    assert said["signal"][40 * 288 : 40 * 288 + 24].max() > 1, "the change is not said when it comes"
+    assert by_day[40] > 3
+    assert by_day[43:].max() < 1, "after three days it is still unusual"
+    shifted = said["shifted"].reshape(50, 288).any(axis=1)
+    assert not shifted[7:40].any()
+    assert shifted[41]
+    assert not shifted[48:].any()
+
+
+def test_one_wild_day_does_not_become_normal() -> None:
+    time_ms, x = weeks_of(lambda day: np.where((day >= 40) & (day < 40.25), 300.0, 100.0), 44)
+    said = judged(x, time_ms)
+    assert said["severity"][40 * 288 : 40 * 288 + 72].min(initial=9, where=np.arange(72) > 12) > 2.4
+    assert abs(said["expected"][41 * 288 : 41 * 288 + 72] - 100).max() < 40
+
+
+@pytest.mark.parametrize(("zone", "change"), [("Europe/Berlin", "2026-03-29"), ("Europe/Berlin", "2026-10-25")])
+def test_profiles_follow_the_clock_of_the_city_when_it_changes(zone: str, change: str) -> None:
+    at = np.datetime64(change, "ms").astype(np.int64)
+    time_ms = at - 42 * 86_400_000 + 300_000 * np.arange(46 * 288)
+    civil_ms = CivilHours(zone).since_monday(time_ms)
+    hour = civil_ms / 3_600_000 % 24
+    random = np.random.default_rng(5)
+    x = random.poisson(np.where((hour > 7) & (hour < 20), 200, 20)).astype(float)
+    learn = np.ones(len(x), np.uint8)
+
+    def said(clock_ms: I8) -> Any:
+        out = np.zeros(len(x), SAID)
+        judge_series(blank_judges(1), np.zeros(len(x), np.int64), x, time_ms, clock_ms, learn, constants(), out)
+        return out["signal"][42 * 288 :]
+
+    assert said(civil_ms).max() < 1
+    assert said(time_ms + 3 * 86_400_000).max() > 1, "the change would not matter: the test says nothing"
