@@ -14,13 +14,10 @@ from detectors.judge_layout import HEADS, RECORD, RESIDUALS, SCALES, SHORT
 from gridbeacon.frame import F8, I8, U1
 
 HALF_HOUR_MS, HOUR_MS, DAY_MS = 1_800_000.0, 3_600_000.0, 86_400_000.0
-FIRST_ERRORS, FIRST_SCORES = 20, 50
-"""Observations before errors are clipped and residuals scored, and before there is any novelty."""
+FIRST_ERRORS, FIRST_SCORES = 20, 50  # observations before errors are clipped and scored; before there is any novelty
 MOST_DAY_VISITS, MOST_WEEK_VISITS, MOST_HOUR_VISITS = 250, 26, 4
-SIGMA = 1.48
-"""The unit of a sum, its 93 % quantile, in standard deviations of a normal one."""
-FIRST_GAP_MS = 300_000
-"""What is taken for the interval until there are two observations."""
+SIGMA = 1.48  # the unit of a sum, its 93 % quantile, in standard deviations of a normal one
+FIRST_GAP_MS = 300_000  # what is taken for the interval until there are two observations
 
 
 @numba.njit(cache=True)
@@ -299,9 +296,8 @@ def episode(s: Any, c: Any, best: float, fading: float, young: int) -> float:
 @numba.njit(cache=True)
 def learn_spread(s: Any, x: float, expected: float, variance: float, high: float, gain: float, n: int) -> None:
     """Learn the level, and the spread around the profile where it is low and where it is high."""
-    square = (x - expected) * (x - expected)
-    if n > FIRST_SCORES:
-        square = min(square, 9.0 * variance)
+    most = 9.0 * variance if n > FIRST_SCORES else np.inf
+    square = min((x - expected) * (x - expected), most)
     low, top = (gain, gain) if n <= 10 else (2.0 * gain * (1.0 - high), 2.0 * gain * high)
     s["low_variance"] += low * (square - s["low_variance"])
     s["high_variance"] += top * (square - s["high_variance"])
@@ -345,7 +341,8 @@ def departure(
             learn_units(s, c, k, m, n, gain, floor)
     found = episode(s, c, best, c["forget_min"] / (c["forget_min"] + gap_min), young)
     said["expected"], said["spread"], said["severity"] = expected, spread, severity
-    said["direction"], said["confidence"], said["shifted"] = direction, trust, abs(s["lean"]) > c["lean_from"]
+    said["direction"], said["confidence"], said["young"] = direction, trust, young
+    said["shifted"] = abs(s["lean"]) > c["lean_from"]
     if learn:
         learn_spread(s, x, expected, variance, high, gain, n)
     slot = math.floor(civil_ms / HOUR_MS) % 168
@@ -392,9 +389,12 @@ def judge_one(
 
 
 @numba.njit(cache=True)
-def judge_series(rows: Any, at: I8, x: F8, time_ms: I8, civil_ms: I8, learn: U1, all_constants: Any, said: Any) -> None:
-    """Judge observations in order, each by the row ``at``; fill ``said`` (zeroed)."""
+def judge_series(rows: Any, at: I8, x: F8, time_ms: I8, civil_ms: I8, learn: U1, all_constants: Any, said: Any) -> int:
+    """Judge in order, each by the row ``at``; fill ``said`` (zeroed); stop before what is not finite or late."""
     c = all_constants[0]
     scratch, decay = np.empty((2, RESIDUALS)), 2.0 ** (-1.0 / c["half_life"])
     for i in range(len(x)):
+        if not np.isfinite(x[i]) or (rows[at[i]]["count"] > 0 and time_ms[i] <= rows[at[i]]["last_ms"]):
+            return i
         judge_one(rows[at[i]], c, x[i], time_ms[i], civil_ms[i], learn[i], scratch, decay, said[i])
+    return len(x)

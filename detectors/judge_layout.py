@@ -108,7 +108,8 @@ JUDGE = np.dtype(
 )
 
 #: What is said of one observation: the three scores; what was expected and its spread, in its unit; how much the
-#: profile is to be trusted, 0..1; -1, 0 or 1; the number of the ``Statistic``; whether a lasting shift is learned.
+#: profile is to be trusted, 0..1; -1, 0 or 1; the number of the ``Statistic``; whether a lasting shift is learned;
+#: whether there is too little history for a departure.
 SAID = np.dtype(
     [
         ("alarm", "f8"),
@@ -120,7 +121,8 @@ SAID = np.dtype(
         ("direction", "i1"),
         ("statistic", "u1"),
         ("shifted", "u1"),
-        ("spare", "u1", (5,)),
+        ("young", "u1"),
+        ("spare", "u1", (4,)),
     ],
     align=True,
 )
