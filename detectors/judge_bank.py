@@ -42,7 +42,7 @@ class JudgeBank:
         said = np.zeros(len(x), SAID)
         done = judge_series(self.rows, at, x, time_ms, civil_ms, learn, self._constants, said)
         if done < len(x):
-            raise ValueError(f"observation {done}: {x[done]} at {time_ms[done]} is not finite, or not later than before")
+            raise ValueError(f"observation {done}: {x[done]} at {time_ms[done]} ms is not finite, or comes late")
         return said
 
     def pack(self, numbers: I8) -> Iterator[bytes]:
