@@ -7,7 +7,23 @@ back from them without loss. ``conformance`` holds what a bank must keep to, in 
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 from gridbeacon.frame import F8, I8, U1
+from gridbeacon.reasons import State
+
+FINDING, ANOMALOUS = 1.0, 2.4
+"""The ``signal`` that is worth a finding, and the ``severity`` that is anomalous."""
+BAND = 4.0
+"""Half the width of the band that is said, in spreads."""
+
+
+def states_of(said: Any) -> U1:
+    """Return the ``reasons.State`` of each row of ``judge_layout.SAID``: warming up until its hour is known."""
+    state = np.full(len(said), State.NORMAL, np.uint8)
+    state[(said["severity"] >= ANOMALOUS) | (said["signal"] >= FINDING)] = State.ANOMALOUS
+    state[(said["young"] != 0) | (said["confidence"] == 0)] = State.WARMING_UP
+    return state
 
 
 class Bank(Protocol):

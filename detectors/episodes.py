@@ -1,125 +1,173 @@
-"""The learned layer: one detector per series scores residuals; what is unusual begins an episode and ends it.
+"""The learned layer of one frame: the banks judge, the calendar is asked, and what is unusual begins and ends episodes.
 
-Learn or not is decided here: nothing doubted, nothing that breaks a limit, and of what is unusual only a clipped part,
-so that a new normal is accepted in time and one wild value is not.
+Learn or not is decided here and in ``kernel``: nothing doubted, nothing that breaks a limit unless it lasts, nothing
+that the calendar keeps out of the profiles.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from detectors.bank import ANOMALOUS, BAND, FINDING, states_of
 from detectors.findings import position, unusual
-from detectors.kernel import IS_COUNT, JUDGE, LEARN
+from detectors.judge_layout import SHORT, STATISTICS, Statistic
+from detectors.kernel import LEARN
 from detectors.states import States
-from gridbeacon.frame import F8, I8, Rows
-from gridbeacon.model import Sensor, Signal
+from gridbeacon.calendar import NOTHING, Calendar, Effect
+from gridbeacon.frame import F8, I8, U1, Rows
+from gridbeacon.model import Signal
+from gridbeacon.reasons import REASON_NUMBER, Reason, State
+from gridbeacon.vocabulary import METRICS
 
-CALM = 3
-"""Observations in a row below half the threshold that end an episode."""
-CLIP = 3.0
-"""What is learned of an unusual residual, at most, in scales of the detector."""
+CALM, CALM_BELOW = 3, 1.0
+"""So many observations in a row with a severity below this end an episode."""
+#: The reason of each statistic, by its number; the first one decides nothing.
+_REASONS = np.array(
+    [REASON_NUMBER[Reason.WITHIN_BAND if s is Statistic.NONE else Reason(s.value)] for s in STATISTICS], np.uint8
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """Columns of what the learned layer says: NaN and 0 where it says nothing. In the metric's unit."""
+    """What the learned layer says of each row of a frame, as columns; ``signals`` come with the number of their row.
 
+    ``expected``, ``lower``, ``upper`` are in the metric's unit; they and the scores are NaN where nothing was judged.
+    """
+
+    state: U1
+    reason: U1
     expected: F8
     lower: F8
     upper: F8
-    score: F8
+    alarm: F8
+    severity: F8
+    signal: F8
     direction: Any
+    confidence: Any
     signals: list[tuple[int, Signal]]
 
 
 def judge(
-    states: States, rows: Rows, at_series: I8, at_source: I8, results: Any, *, threshold: float, band: float
+    states: States, rows: Rows, at_series: I8, at_source: I8, results: Any, civil_ms: I8, calendar: Calendar
 ) -> Learned:
-    """Score and learn the rows that may be, in order; ``signals`` come with the number of their row."""
-    n = len(rows)
-    expected, lower, upper = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
-    score_of = np.full(n, np.nan)
-    direction_of = np.zeros(n, np.int8)
-    signals: list[tuple[int, Signal]] = []
+    """Judge and learn the rows that may be, in order."""
     at = np.flatnonzero(results["learn"])
-    detectors, episodes = states.detectors, states.episodes
-    centres, scales = np.empty(len(at)), np.empty(len(at))
-    columns = zip(
-        at.tolist(),
-        at_series[at].tolist(),
-        results["learn"][at].tolist(),
-        results["residual"][at].tolist(),
-        strict=True,
+    value = rows.value[at]
+    effects = _effects(states, rows, at, at_source, calendar)
+    learn = ((results["learn"][at] & LEARN) != 0).astype(np.uint8)
+    for k, effect in effects.items():
+        learn[k] &= effect.train
+    said = states.banks.judge(at_series[at], value, rows.observed_ms[at], civil_ms[at], learn)
+    expected, spread = np.maximum(said["expected"], 0.0), said["spread"]
+    lower, upper = np.maximum(expected - BAND * spread, 0.0), expected + BAND * spread
+    way = np.where(said["statistic"] >= SHORT, said["direction"], np.sign(value - said["expected"])).astype(np.int8)
+    state, reason, worth = states_of(said), _REASONS[said["statistic"]], said["signal"].copy()
+    reason[said["shifted"] != 0] = REASON_NUMBER[Reason.LEVEL_SHIFT]
+    for k, effect in effects.items():
+        worth[k] /= effect.factor
+        if state[k] == State.ANOMALOUS and said["severity"][k] < effect.factor * ANOMALOUS and worth[k] < FINDING:
+            state[k] = State.NORMAL
+        expected[k] *= effect.expected
+        upper[k] = max(upper[k] * effect.expected, effect.up_to or 0.0)
+        loaded = way[k] >= 0 and value[k] <= upper[k] and (effect.expected > 1.0 or effect.up_to is not None)
+        if effect.mute or loaded:
+            worth[k] = 0.0
+            if state[k] == State.ANOMALOUS:
+                state[k], reason[k] = State.NORMAL, REASON_NUMBER[Reason.MUTED if effect.mute else Reason.EXPECTED_LOAD]
+    by_calendar = (reason == REASON_NUMBER[Reason.MUTED]) | (reason == REASON_NUMBER[Reason.EXPECTED_LOAD])
+    reason[(state == State.NORMAL) & ~by_calendar] = REASON_NUMBER[Reason.WITHIN_BAND]
+    reason[state == State.WARMING_UP] = REASON_NUMBER[Reason.WARMING_UP]
+    worth[state == State.WARMING_UP] = 0.0
+    n = len(rows)
+    signals = _episodes(states, rows, at, at_series, at_source, said, worth, way, expected)
+    return Learned(
+        state=_spread(np.full(n, State.WARMING_UP, np.uint8), at, state),
+        reason=_spread(np.full(n, REASON_NUMBER[Reason.WARMING_UP], np.uint8), at, reason),
+        expected=_spread(np.full(n, np.nan), at, expected),
+        lower=_spread(np.full(n, np.nan), at, lower),
+        upper=_spread(np.full(n, np.nan), at, upper),
+        alarm=_spread(np.full(n, np.nan), at, said["alarm"]),
+        severity=_spread(np.full(n, np.nan), at, said["severity"]),
+        signal=_spread(np.full(n, np.nan), at, said["signal"]),
+        direction=_spread(np.zeros(n, np.int8), at, np.where(state == State.ANOMALOUS, way, 0)),
+        confidence=_spread(np.zeros(n, np.float32), at, said["confidence"]),
+        signals=signals,
     )
-    for k, (i, s, learn, residual) in enumerate(columns):
-        detector = detectors[s]
-        if learn & JUDGE:
-            score, centre, scale = detector.score(residual)
-            score_of[i] = score
-            centres[k], scales[k] = centre, scale
-            if score >= threshold or s in episodes:
-                usual = float(results["expected"][i]) + centre
-                usual = max(usual, 0.0) ** 2 if IS_COUNT[rows.metric[i]] else usual
-                say = _Speaker(states.sensors[at_source[i]], rows, i, usual, signals)
-                direction = _episode(episodes, s, residual - centre, score, threshold, say)
-                direction_of[i] = direction if score >= threshold / 2 else 0
-            if learn & LEARN:
-                clipped = centre + math.copysign(CLIP * scale, residual - centre)
-                detector.learn(clipped if score >= threshold else residual)
-        else:
-            centres[k] = scales[k] = np.nan
-            detector.learn(residual)
-    middle = results["expected"][at] + centres
-    width = band * scales
-    squared = IS_COUNT[rows.metric[at]] != 0
-    expected[at] = _unit(middle, squared)
-    lower[at], upper[at] = _unit(middle - width, squared), _unit(middle + width, squared)
-    return Learned(expected, lower, upper, score_of, direction_of, signals)
 
 
-@dataclass(frozen=True, slots=True)
-class _Speaker:
-    """Says that an episode begins or ends with one row."""
-
-    sensor: Sensor
-    rows: Rows
-    i: int
-    usual: float
-    signals: list[tuple[int, Signal]]
-
-    def __call__(self, direction: int, *, ends: bool) -> None:
-        rows, i = self.rows, self.i
-        time_ms, value = int(rows.observed_ms[i]), float(rows.value[i])
-        metric, at = int(rows.metric[i]), position(rows, i)
-        self.signals.append((i, unusual(self.sensor, metric, direction, time_ms, at, value, self.usual, ends=ends)))
+def _spread(column: Any, at: I8, values: Any) -> Any:
+    """Return ``column`` with ``values`` in the rows ``at``."""
+    column[at] = values
+    return column
 
 
-def _episode(
-    episodes: dict[int, tuple[int, int]], series: int, off: float, score: float, threshold: float, say: _Speaker
-) -> int:
-    """Begin, go on with or end an episode; return its direction, 0 when there is none any more."""
-    direction = 1 if off > 0 else -1
-    before, calm = episodes.get(series, (0, 0))
-    if score >= threshold:
-        if direction != before:
-            if before:
+def _effects(states: States, rows: Rows, at: I8, at_source: I8, calendar: Calendar) -> dict[int, Effect]:
+    """Return what the calendar says, by number in ``at``, where it says anything."""
+    if not len(at):
+        return {}
+    times = rows.observed_ms[at]
+    if not calendar.active(int(times.min()), int(times.max()) + 1):
+        return {}
+    found: dict[int, Effect] = {}
+    for k, (time_ms, source, metric) in enumerate(
+        zip(times.tolist(), at_source[at].tolist(), rows.metric[at].tolist(), strict=True)
+    ):
+        named = METRICS[metric]
+        effect = calendar.at(time_ms, states.cells[source], named.kind, named.name)
+        if effect != NOTHING:
+            found[k] = effect
+    return found
+
+
+def _episodes(
+    states: States,
+    rows: Rows,
+    at: I8,
+    at_series: I8,
+    at_source: I8,
+    said: Any,
+    worth: F8,
+    way: Any,
+    expected: F8,
+) -> list[tuple[int, Signal]]:
+    """Begin, go on with and end episodes; return the findings that this is."""
+    signals: list[tuple[int, Signal]] = []
+    series = at_series[at]
+    touched = (states.series["episode"][series] != 0) | np.isin(series, series[worth >= FINDING])
+    for k in np.flatnonzero(touched).tolist():
+        i, state = int(at[k]), states.series[series[k]]
+
+        def say(direction: int, *, ends: bool, i: int = i, k: int = k) -> None:
+            signals.append(
+                (
+                    i,
+                    unusual(
+                        states.sensors[at_source[i]],
+                        int(rows.metric[i]),
+                        direction,
+                        int(rows.observed_ms[i]),
+                        position(rows, i),
+                        float(rows.value[i]),
+                        float(expected[k]),
+                        STATISTICS[int(said["statistic"][k])],
+                        float(worth[k]),
+                        ends=ends,
+                    ),
+                )
+            )
+
+        before, direction = int(state["episode"]), int(way[k])
+        if worth[k] >= FINDING and direction:
+            if before and before != direction:
                 say(before, ends=True)
             say(direction, ends=False)
-        episodes[series] = (direction, 0)
-        return direction
-    if score >= threshold / 2:
-        episodes[series] = (before, 0)
-    elif calm + 1 < CALM:
-        episodes[series] = (before, calm + 1)
-    else:
-        say(before, ends=True)
-        del episodes[series]
-        return 0
-    return before
-
-
-def _unit(x: F8, squared: Any) -> F8:
-    """Return values of the profile in the metric's unit: counts are kept as square roots."""
-    return np.where(squared, np.maximum(x, 0.0) ** 2, x)
+            state["episode"], state["calm"] = direction, 0
+        elif before and said["severity"][k] >= CALM_BELOW:
+            state["calm"] = 0
+        elif before and state["calm"] + 1 < CALM:
+            state["calm"] += 1
+        elif before:
+            say(before, ends=True)
+            state["episode"] = state["calm"] = 0
+    return signals

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from detectors.judge_layout import Statistic
 from detectors.kernel import (
     FLOW,
     JUMP,
@@ -35,6 +37,19 @@ DOUBTS: dict[int, tuple[Reason, bool]] = {
     LOW_CONFIDENCE: (Reason.LOW_CONFIDENCE, True),
     STUCK: (Reason.STUCK, False),
     JUMP: (Reason.IMPOSSIBLE_JUMP, False),
+}
+#: What each statistic of the learned layer means, in words.
+WORDS: dict[Statistic, str] = {
+    Statistic.NONE: "unusual",
+    Statistic.HOUR_OF_WEEK: "far from what this hour of the week is like",
+    Statistic.HOUR_OF_DAY: "far from what this hour of the day is like",
+    Statistic.RECENT_LEVEL: "far from the last hours",
+    Statistic.CHANGE: "a jump",
+    Statistic.DRIFT: "a little off, for long",
+    Statistic.RECORD: "beyond all that has been seen here",
+    Statistic.SHORT_DEPARTURE: "off for the better part of an hour",
+    Statistic.LONG_DEPARTURE: "off for hours",
+    Statistic.DETECTOR: "unusual to the configured detector",
 }
 BLOCK_REASONS = {PROJECTION: Reason.INFLOW_PROJECTION, UP_DOWN: Reason.DENSITY_UP_FLOW_DOWN}
 
@@ -135,6 +150,8 @@ def unusual(
     at: Position,
     value: float,
     expected: float,
+    statistic: Statistic,
+    score: float,
     *,
     ends: bool,
 ) -> Signal:
@@ -143,8 +160,9 @@ def unusual(
     reason = Reason.ABOVE_EXPECTED if way > 0 else Reason.BELOW_EXPECTED
     level = Level.NONE if ends else Level.BLUE
     word = METRICS[metric].name
-    text = "" if ends else f"{series}: {word} {value:g} where {expected:.3g} is expected at this hour"
-    return _signal(sensor, series, LEARNED, reason, level, time_ms, at, value=value, expected=expected, text=text)
+    text = f"{series}: {word} {value:g} where {expected:.3g} is expected at this hour ({WORDS[statistic]})"
+    found = _signal(sensor, series, LEARNED, reason, level, time_ms, at, value=value, expected=expected)
+    return found if ends else msgspec.structs.replace(found, text=text, score=score)
 
 
 def position(rows: Rows, i: int) -> Position:

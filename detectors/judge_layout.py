@@ -25,7 +25,7 @@ class Statistic(StrEnum):
     """Far from what this hour of the week is like."""
     HOUR_OF_DAY = "hour_of_day"
     """Far from what this hour of the day is like."""
-    LEVEL = "level"
+    RECENT_LEVEL = "recent_level"
     """Far from the last hours."""
     CHANGE = "change"
     """A jump, for this hour of the day."""
@@ -37,6 +37,8 @@ class Statistic(StrEnum):
     """Off the profile for the better part of an hour."""
     LONG_DEPARTURE = "long_departure"
     """Off the profile for hours."""
+    DETECTOR = "detector"
+    """Far from what the configured detector knows."""
 
 
 STATISTICS = tuple(Statistic)

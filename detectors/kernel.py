@@ -1,4 +1,4 @@
-"""The limits, the quality checks and the profile, row by row over the state rows: one compiled call per frame.
+"""The limits and the quality checks, row by row over the state rows: one compiled call per frame.
 
 Each function is plain Python too (``function.py_func``): the reference that tests hold the compiled form to. What a
 row decides depends on the rows before it alone, so it does not matter how a log is cut into frames. All compiled
@@ -29,7 +29,7 @@ from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, MOTIONS, SURFACES, Kin
 # What a row is, and what begins or ends with it (bit sets).
 DUPLICATE, LATE, STUCK, JUMP, LOW_COVERAGE, LOW_CONFIDENCE, QUIET = (1 << bit for bit in range(7))
 SUSPECT = STUCK | JUMP | LOW_COVERAGE | LOW_CONFIDENCE
-LEARN, JUDGE = 1, 2
+LEARN, JUDGE = 1, 2  # whether the learned layer is to learn this row, and to judge it
 
 PEOPLE = METRIC_NUMBER[Kind.CROWD, "people_count"]
 TOWARDS = METRIC_NUMBER[Kind.CROWD, "people_count_towards"]
@@ -57,11 +57,8 @@ CAPACITY_CLOSE = 0.95
 FAST_MS, SLOW_MS = 60_000.0, 180_000.0
 UP_PER_M2, DOWN_SHARE, MIN_FLOW = 0.1, 0.9, 1.0
 """Density is rising when its minute stands this far above its three minutes; flow falls when below this share."""
-DAY_WEIGHT = 6.0
-"""How many visits of an hour of the week it takes to outweigh the hour of the day."""
-BIN_GAIN, SLOW_GAIN, SCALE_GAIN = 0.3, 0.01, 1 / 300
-MOST_VISITS = 65535
-CLIP_SCALES, CLIP_AFTER = 3.0, 30
+LASTS_MS = 3 * 86_400_000
+"""What breaks a limit is not learned, unless it has done so for this long."""
 
 
 @numba.njit(cache=True)
@@ -233,37 +230,13 @@ def guard(
 
 
 @numba.njit(cache=True)
-def foresee(row: Any, x: float, hour: int, per_bin: float) -> float:
-    """Return what the profile expects at an hour of the week."""
-    week_visits, day_visits = row["week_visits"][hour], row["day_visits"][hour % 24]
-    if day_visits > 0:
-        visits, week, day = week_visits / per_bin, float(row["week"][hour]), float(row["day"][hour % 24])
-        return float((visits * week + DAY_WEIGHT * day) / (visits + DAY_WEIGHT))
-    return float(row["slow"]) if row["count"] > 0 else x
-
-
-@numba.njit(cache=True)
-def visit(means: F4, visits: Any, at: int, x: float, per_bin: float) -> None:
-    """Move one bin of the profile towards what was seen."""
-    gain = max(BIN_GAIN / per_bin, 1.0 / (visits[at] + 1.0))
-    mean = float(means[at])
-    means[at] = np.float32(mean + gain * (x - mean))
-    if visits[at] < MOST_VISITS:
-        visits[at] += 1
-
-
-@numba.njit(cache=True)
-def profile(row: Any, expected: float, residual: float, hour: int, per_bin: float) -> None:
-    """Learn one residual, clipped so that one wild value moves the profile little."""
-    count = row["count"]
-    if count >= CLIP_AFTER:
-        scale = max(row["scale"], 1e-3 * (abs(expected) + 1.0))
-        residual = min(max(residual, -CLIP_SCALES * scale), CLIP_SCALES * scale)
-    x = expected + residual
-    visit(row["week"], row["week_visits"], hour, x, per_bin)
-    visit(row["day"], row["day_visits"], hour % 24, x, per_bin)
-    row["slow"] += max(SLOW_GAIN, 1.0 / (count + 1.0)) * (x - row["slow"])
-    row["scale"] += max(SCALE_GAIN, 1.0 / (count + 1.0)) * (abs(residual) - row["scale"])
+def lasting(row: Any, t: int) -> bool:
+    """Return whether the lowest level in force has been so for long: then what it is like is learned after all."""
+    for block in (PRIMARY, UP_DOWN):
+        for level in range(LEVELS):
+            if row["open"][block, level]:
+                return bool(t - row["since_ms"][block, level] >= LASTS_MS)
+    return False
 
 
 @numba.njit(cache=True)
@@ -279,7 +252,6 @@ def judge_rows(
     confidence: F4,
     surface: U1,
     motion: U1,
-    hour: I8,
     arrival_ms: int,
     all_rules: Any,
     results: Any,
@@ -289,7 +261,6 @@ def judge_rows(
     for i in range(len(value)):
         row, source, out = series[at_series[i]], sources[at_source[i]], results[i]
         m, t, v = metric[i], observed_ms[i], value[i]
-        out["expected"] = out["residual"] = np.nan
         out["history"] = row["count"]
         for block in range(BLOCKS):
             level = row["projected"] if block == PROJECTION else highest(row, block)
@@ -322,17 +293,8 @@ def judge_rows(
         out["after"][PROJECTION] = row["projected"]
         out["after"][UP_DOWN] = highest(row, UP_DOWN)
         if IS_LEARNED[m] and wrong == 0:
-            x = np.sqrt(v) if IS_COUNT[m] else v
-            per_bin = max(1.0, 3_600_000.0 / source["interval_ms"])
-            expected = foresee(row, x, hour[i], per_bin)
-            out["expected"], out["residual"] = expected, x - expected
-            known = (
-                row["count"] >= rules["min_history"] and row["day_visits"][hour[i] % 24] >= rules["min_days"] * per_bin
-            )
             breach = out["after"][PRIMARY] > 0 or out["after"][UP_DOWN] > 0
-            out["learn"] = (JUDGE if known else 0) | (0 if breach else LEARN)
-            if not breach:
-                profile(row, expected, x - expected, hour[i], per_bin)
+            out["learn"] = JUDGE | (0 if breach and not lasting(row, t) else LEARN)
         row["last_ms"], row["value"] = t, v
         row["count"] += 1
 
@@ -342,9 +304,8 @@ def compile_now() -> None:
     judge: Any = judge_rows  # a dispatcher, which numba's stubs do not let us call with a list
     found: Any = [np.zeros(0, np.int64) for _ in range(2)]
     columns: Any = [np.zeros(0, kind) for kind in ("u1", "i8", "f8", "f4", "f4", "u1", "u1")]
-    hours = np.zeros(0, np.int64)
     for writable in (True, False):  # columns of a message can't be written to: another type to numba
         for column in columns:
             column.setflags(write=writable)
         states = np.zeros(1, SERIES), np.zeros(1, SOURCE)
-        judge(*states, *found, *columns, hours, NEVER, np.zeros(1, RULES), np.zeros(0, RESULT))
+        judge(*states, *found, *columns, NEVER, np.zeros(1, RULES), np.zeros(0, RESULT))

@@ -6,7 +6,7 @@ Every time is in milliseconds of event time since 1970 UTC, ``NEVER`` when there
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 NEVER = -1
 LEVELS = 4
 #: The limit checks of one series, each with the four levels of its ladder.
@@ -32,18 +32,9 @@ SERIES = np.dtype(
         ("below_ms", "i8", (BLOCKS, LEVELS)),
         ("open", "u1", (BLOCKS, LEVELS)),
         ("projected", "u1"),
-        # the profile: means of the hours of the week and of the day, with the observations behind them; counts of
-        # things are kept as square roots, whose spread does not grow with their size
-        ("slow", "f8"),
-        ("scale", "f8"),
-        ("week", "f4", (HOURS_OF_WEEK,)),
-        ("day", "f4", (HOURS_OF_DAY,)),
-        ("week_visits", "u2", (HOURS_OF_WEEK,)),
-        ("day_visits", "u2", (HOURS_OF_DAY,)),
-        # the episode of the learned layer, and the detector's own numbers
+        # the episode of the learned layer
         ("episode", "i1"),
         ("calm", "u1"),
-        ("detector", "f8", (4,)),
     ],
     align=True,
 )
@@ -92,14 +83,13 @@ RULES = np.dtype(
         # as narrow as what they are compared with: a share of exactly the least is enough
         ("min_coverage", "f4"),
         ("min_confidence", "f4"),
-        ("min_history", "i8"),
-        ("min_days", "i8"),
     ],
     align=True,
 )
 
 #: What the kernel says of a row: what is doubted (``flags``), what of it began or ended (``turns``), the levels of the
-#: checks before and after, the density that is projected, since when the source had been quiet, and the residual.
+#: checks before and after, the density that is projected, since when the source had been quiet, and how many
+#: observations came before.
 RESULT = np.dtype(
     [
         ("flags", "i4"),
@@ -109,8 +99,6 @@ RESULT = np.dtype(
         ("learn", "u1"),
         ("quiet_from_ms", "i8"),
         ("projected", "f8"),
-        ("expected", "f8"),
-        ("residual", "f8"),
         ("history", "u4"),
     ],
     align=True,

@@ -15,10 +15,9 @@ from detectors.civil import CivilHours
 from detectors.counting import Closed, EventCounts, category_of, counts
 from detectors.findings import EVENT, Findings, limit_reason
 from detectors.layout import NEVER, RESULT, RULES
-from detectors.learned import DETECTORS
 from detectors.states import States
+from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.errors import ConfigError
 from gridbeacon.frame import I8, Frame, Judged, Rows, no_rows
 from gridbeacon.model import GridEvent, Position, Sensor, Signal, Tick
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
@@ -58,19 +57,15 @@ class Observed:
 class Observer:
     """A pure function of one ordered ``observations`` partition, in the form of an object with its state."""
 
-    def __init__(self, config: Config, partition: int) -> None:
-        try:
-            new_detector = DETECTORS[config.detect.detector]
-        except KeyError:
-            known = ", ".join(sorted(DETECTORS))
-            raise ConfigError(f"detect.detector {config.detect.detector!r} is unknown; choose of: {known}") from None
+    def __init__(self, config: Config, partition: int, calendar: Calendar | None = None) -> None:
         self._config = config
         self._partition = partition
         self._live = config.clock == "arrival"
         self._rules = rules_of(config)
         self._hours = CivilHours(config.timezone)
         self._heard = Heard()
-        self.states = States(new_detector, config.quality)
+        self.states = States(config.detect, config.quality)
+        self._calendar = Calendar() if calendar is None else calendar
         self._findings = Findings(self._rules[0], self.states)
         detect = config.detect
         self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
@@ -163,16 +158,13 @@ class Observer:
             rows.confidence,
             rows.surface,
             rows.motion,
-            self._hours(rows.observed_ms),
             arrival_ms,
             self._rules,
             results,
         )
         states.touch(at_series, at_source)
-        detect = self._config.detect
-        learned = episodes.judge(
-            states, rows, at_series, at_source, results, threshold=detect.threshold, band=detect.band
-        )
+        civil_ms = self._hours.since_monday(rows.observed_ms)
+        learned = episodes.judge(states, rows, at_series, at_source, results, civil_ms, self._calendar)
         told = np.flatnonzero((results["turns"] != 0) | (results["before"] != results["after"]).any(axis=1))
         signals = [
             (i, signal)
@@ -185,18 +177,10 @@ class Observer:
         return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
 
     def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
-        n = len(rows)
-        state = np.full(n, State.WARMING_UP, np.uint8)
-        reason = np.full(n, REASON_NUMBER[Reason.WARMING_UP], np.uint8)
-        judged = ~np.isnan(learned.score) | (kernel.IS_LEARNED[rows.metric] == 0)
-        state[judged] = State.NORMAL
-        reason[judged] = REASON_NUMBER[Reason.WITHIN_BAND]
-        for way, word in ((1, Reason.ABOVE_EXPECTED), (-1, Reason.BELOW_EXPECTED)):
-            off = learned.direction == way
-            state[off], reason[off] = State.ANOMALOUS, REASON_NUMBER[word]
-        history = results["history"].astype(np.float64)
-        confidence = (1.0 - np.exp(-history / self._config.detect.min_history)).astype(np.float32)
-        direction = learned.direction.copy()
+        state, reason = learned.state, learned.reason
+        never = kernel.IS_LEARNED[rows.metric] == 0
+        state[never], reason[never] = State.NORMAL, REASON_NUMBER[Reason.WITHIN_BAND]
+        direction, confidence = learned.direction, learned.confidence
         # Whatever breaks a limit says so, whatever is doubted says that instead.
         level = results["after"].max(axis=1)
         for i in np.flatnonzero(level).tolist():
@@ -216,10 +200,12 @@ class Observer:
             expected=learned.expected,
             lower=learned.lower,
             upper=learned.upper,
-            score=learned.score,
+            alarm=learned.alarm,
+            severity=learned.severity,
+            signal=learned.signal,
             direction=direction,
             confidence=confidence,
-            history=history.astype(np.uint32),
+            history=results["history"],
         )
 
     def _judge_counts(self, closed: list[Closed], index: int, offset: int) -> tuple[Judged, list[Signal]]:
@@ -307,7 +293,7 @@ _DOUBTED = (
 
 def rules_of(config: Config) -> Any:
     """Return what the configuration asks of every row: one record of ``layout.RULES`` in an array."""
-    limits, quality, detect = config.limits, config.quality, config.detect
+    limits, quality = config.limits, config.quality
     rules = np.zeros(1, RULES)
     ladders = (limits.moving, limits.stairs, limits.standing)
     rules["ladders"] = [(one.blue, one.yellow, one.orange, one.red) for one in ladders]
@@ -319,7 +305,6 @@ def rules_of(config: Config) -> Any:
     rules["stuck_repeats"] = quality.stuck_repeats
     rules["jump_from_per_m2"] = quality.jump_from_per_m2
     rules["min_coverage"], rules["min_confidence"] = quality.min_coverage, quality.min_confidence
-    rules["min_history"], rules["min_days"] = detect.min_history, detect.min_days
     return rules
 
 

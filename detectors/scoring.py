@@ -4,14 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from detectors.bank import BAND, states_of
 from detectors.civil import CivilHours
 from detectors.judge_kernel import judge_series
-from detectors.judge_layout import CONSTANTS, SAID, blank_judges, constants
+from detectors.judge_layout import SAID, blank_judges, constants
 from gridbeacon.frame import F8, I8
 from gridbeacon.reasons import State
-
-BAND = 4.0
-"""Half the width of the band that is said, in spreads."""
 
 
 def score(time_ms: I8, values: F8, timezone: str) -> Any:
@@ -54,9 +52,7 @@ def band(said: Any, values: F8) -> tuple[F8, F8]:
 
 
 def states(said: Any, time_ms: I8) -> Any:
-    """Return the ``reasons.State`` of each row: warming up for two days and until the hour is known."""
-    young = time_ms - time_ms[:1] <= CONSTANTS["young_min"][0] * 60_000
-    state = np.full(len(said), State.NORMAL, np.uint8)
-    state[(said["severity"] >= CONSTANTS["departure_unit"][0]) | (said["signal"] >= 1)] = State.ANOMALOUS
-    state[young | (said["confidence"] == 0) | ~in_time(time_ms)] = State.WARMING_UP
+    """Return the ``reasons.State`` of each row; what is not judged is not known."""
+    state = states_of(said)
+    state[~in_time(time_ms)] = State.WARMING_UP
     return state

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from detectors.banks import Banks
 from detectors.layout import NEVER, SERIES, SOURCE, VERSION, blank_series, blank_source
-from detectors.learned import ROW, Detector
-from gridbeacon.config import Quality
+from gridbeacon.config import Detect, Quality
 from gridbeacon.errors import Fatal
 from gridbeacon.frame import I4, I8
 from gridbeacon.model import Sensor
@@ -21,12 +21,12 @@ _NO_QUIET_MS = 1 << 60
 class States:
     """Rows of ``layout.SERIES`` and ``layout.SOURCE`` with what belongs to them, by number.
 
-    ``cells``, ``names`` and ``kinds`` are of sources; ``series_at[source, metric]`` is the number of a series;
-    ``episodes`` maps a series in an episode to (direction, calm observations in a row).
+    ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series; ``banks`` hold
+    what the learned layer knows of each.
     """
 
-    def __init__(self, new_detector: Any, quality: Quality) -> None:
-        self._new_detector = new_detector
+    def __init__(self, detect: Detect, quality: Quality) -> None:
+        self.banks = Banks(detect)
         self._quality = quality
         self.series = np.empty(0, SERIES)
         self.sources = np.empty(0, SOURCE)
@@ -34,8 +34,6 @@ class States:
         self.sensors: list[Sensor] = []
         self.cells: list[str] = []
         self.series_keys: list[tuple[int, int]] = []
-        self.detectors: list[Detector] = []
-        self.episodes: dict[int, tuple[int, int]] = {}
         # Numbers by name; a sensor may be called like a cell/category, so counts of reports are apart.
         self._sensors_at: dict[str, int] = {}
         self._counts_at: dict[str, int] = {}
@@ -106,14 +104,6 @@ class States:
         """Return (key, value) of every row that changed since the last call."""
         sources = np.flatnonzero(self._changed_sources[: len(self.sensors)])
         series = np.flatnonzero(self._changed_series[: len(self)])
-        kept = np.zeros((len(series), ROW))
-        for at, number in enumerate(series.tolist()):
-            row = self.detectors[number].row()
-            kept[at, : len(row)] = row
-        self.series["detector"][series] = kept
-        self.series["episode"][series] = self.series["calm"][series] = 0
-        for number, (direction, calm) in self.episodes.items():
-            self.series["episode"][number], self.series["calm"][number] = direction, calm
         self._changed_series[:] = False
         self._changed_sources[:] = False
         return [
@@ -128,8 +118,8 @@ class States:
 
     def _packed_series(self, numbers: I8) -> Iterator[bytes]:
         packed, size, version = self.series[numbers].tobytes(), SERIES.itemsize, bytes([VERSION])
-        for begin in range(0, len(packed), size):
-            yield version + packed[begin : begin + size]
+        for at, learned in enumerate(self.banks.pack(numbers)):
+            yield version + packed[at * size : (at + 1) * size] + learned
 
     def restore_source(self, value: bytes) -> None:
         """Take back a source of ``changed``."""
@@ -149,10 +139,7 @@ class States:
             raise Fatal(f"the state of series {key!r} was saved without its source")
         number = self._series(source, int(metric))
         self.series[number] = np.frombuffer(value, SERIES, 1, 1)[0]
-        row = self.series[number]
-        self.detectors[number].restore(tuple(row["detector"].tolist()))
-        if row["episode"]:
-            self.episodes[number] = (int(row["episode"]), int(row["calm"]))
+        self.banks.restore(number, value[1 + SERIES.itemsize :])
 
     def silent(self, now_ms: int) -> list[int]:
         """Return the sources whose deadline has come, in order of deadline and name, and mark them as quiet."""
@@ -183,7 +170,7 @@ class States:
             self.series_at[source, metric] = number
             self.series_keys.append((source, metric))
             self._keys.append(b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode()))
-            self.detectors.append(self._new_detector())
+            self.banks.add(metric)
             if number >= len(self.series):
                 more = max(_FIRST_ROWS, len(self.series) // 4)
                 self.series = np.concatenate([self.series, np.full(more, blank_series(), SERIES)])

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from gridbeacon.reasons import CalendarMode, Mode
+from gridbeacon.vocabulary import Kind
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -209,19 +210,27 @@ class Quality(Section, frozen=True):
     min_confidence: Share = 0.5
 
 
+Parameters = dict[str, bool | int | float | str]
+
+
+class DetectorOf(Section, frozen=True):
+    """Another detector for one metric of one kind of source."""
+
+    kind: Kind
+    metric: str
+    detector: str
+    parameters: Parameters = {}
+
+
 class Detect(Section, frozen=True):
     """The learned layer."""
 
-    detector: str = "standard_absolute_deviation"
-    """A name of ``detectors.DETECTORS``."""
-    threshold: Positive = 8.0
-    """Score from which an observation is anomalous."""
-    band: Positive = 4.0
-    """Half the width of the expected band, in scores."""
-    min_history: Count = 300
-    """Observations before the learned layer judges; until then it says ``warming_up``."""
-    min_days: Count = 7
-    """On so many days it must have seen an hour of the day before it judges that hour."""
+    detector: str = "novelty_and_departure"
+    """A name of ``detectors.DETECTORS``, or ``river.anomaly.`` and the name of a detector of river."""
+    parameters: Parameters = {}
+    """What the detector takes, by name."""
+    series: tuple[DetectorOf, ...] = ()
+    """Metrics that another detector judges."""
     checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0

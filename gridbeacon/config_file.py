@@ -193,6 +193,8 @@ class Reader:
             return self._section(node, kind, key)
         if get_origin(kind) is tuple:
             return self._list(node, kind, key, field)
+        if get_origin(kind) is dict:
+            return self._named(node, kind, key, field)
         if not isinstance(node, ScalarNode):
             raise self._at(node, key, f"it must be {say(kind)}, not {_form(node)}" + _default(field))
         value = self._scalar(node, key)
@@ -220,6 +222,20 @@ class Reader:
             full = f"{key}[{number}]"
             self._places[full] = self._place(item)
             found.append(self._value(item, items[0], full, field))
+        return found
+
+    def _named(self, node: Node, kind: Any, key: str, field: FieldInfo) -> dict[str, Any]:
+        """Return a section whose names are not known in advance."""
+        if not isinstance(node, MappingNode) or not node.tag.endswith(":map"):
+            raise self._at(node, key, f"it must be {say(kind)}, not {_form(node)}" + _default(field))
+        found: dict[str, Any] = {}
+        for name_node, value in node.value:
+            name = name_node.value if isinstance(name_node, ScalarNode) else ""
+            full = f"{key}.{name}"
+            if not name or name in found:
+                raise self._at(name_node, full, "a name must be given, and only once; correct it")
+            self._places[full] = self._place(name_node)
+            found[name] = self._value(value, get_args(kind)[1], full, field)
         return found
 
     def _scalar(self, node: ScalarNode, key: str) -> Any:
@@ -281,7 +297,12 @@ def _form(node: Node) -> str:
 
 def _default(field: FieldInfo) -> str:
     """Return the default in brackets, nothing where it would not help."""
-    if field.required or field.default in ("", ()) or isinstance(field.default, msgspec.Struct):
+    if (
+        field.required
+        or field.default in ("", (), {})
+        or field.default_factory is not msgspec.NODEFAULT
+        or isinstance(field.default, msgspec.Struct)
+    ):
         return ""
     plain = msgspec.to_builtins(field.default)
     return (

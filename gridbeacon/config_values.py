@@ -52,6 +52,8 @@ def _say(info: inspect.Type) -> str:
             return f"a list, each item {_say(item)}"
         case inspect.TupleType(item_types=items):
             return f"a list of {len(items)}, each item {_say(items[0])}"
+        case inspect.DictType():
+            return "a section of names and values"
         case inspect.StructType(cls=struct):
             return "a section with the keys " + ", ".join(struct.__struct_fields__)
         case _:

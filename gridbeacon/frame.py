@@ -88,8 +88,9 @@ class Judged:
     """What ``observe`` says of each row of a frame, as columns of the same length; one row of it is a Verdict.
 
     ``state`` is a ``reasons.State``; ``reason`` indexes ``reasons.REASONS``; ``level`` a ``reasons.Level``;
-    ``expected``, ``lower``, ``upper`` in the metric's unit, NaN while warming up; ``score`` >= 0, NaN when the learned
-    layer had nothing to say; ``direction`` -1, 0, +1; ``confidence`` 0..1; ``history`` observations behind it.
+    ``expected``, ``lower``, ``upper`` in the metric's unit and the scores ``alarm``, ``severity``, ``signal`` >= 0, all
+    NaN when the learned layer had nothing to say; ``direction`` -1, 0, +1; ``confidence`` 0..1; ``history``
+    observations behind it.
     """
 
     rows: Rows
@@ -100,7 +101,9 @@ class Judged:
     expected: F8
     lower: F8
     upper: F8
-    score: F8
+    alarm: F8
+    severity: F8
+    signal: F8
     direction: npt.NDArray[np.int8]
     confidence: F4
     history: U4
@@ -125,7 +128,9 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
         judged.expected.tolist(),
         judged.lower.tolist(),
         judged.upper.tolist(),
-        judged.score.tolist(),
+        judged.alarm.tolist(),
+        judged.severity.tolist(),
+        judged.signal.tolist(),
         judged.direction.tolist(),
         judged.confidence.tolist(),
         judged.history.tolist(),
@@ -133,7 +138,8 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
     )
     for row in columns:
         source, metric, observed_ms, value, topic, partition, offset, index, cell = row[:9]
-        state, reason, level, expected, lower, upper, score, direction, confidence, history = row[9:]
+        state, reason, level, expected, lower, upper = row[9:15]
+        alarm, severity, signal, direction, confidence, history = row[15:]
         yield Verdict(
             series=series_name(metric, r.sources[source]),
             cell=cell,
@@ -145,7 +151,9 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
             expected=_or_none(expected),
             lower=_or_none(lower),
             upper=_or_none(upper),
-            score=_or_none(score),
+            alarm=_or_none(alarm),
+            severity=_or_none(severity),
+            signal=_or_none(signal),
             direction=direction,
             confidence=confidence,
             history=history,

@@ -86,8 +86,9 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What is said of one observation, and why.
 
-    ``level`` is the limit level in force after it; ``expected``, ``lower``, ``upper`` are in the metric's unit and
-    None while the learned layer is warming up; ``score`` >= 0 or None when that layer had nothing to say;
+    ``level`` is the limit level in force after it; ``expected``, ``lower``, ``upper`` are in the metric's unit. The
+    scores are >= 0: ``alarm`` (novel), ``severity`` (how far the departure stands off now), ``signal`` (the worth of a
+    finding that begins or grows here, else 0). All of these are None when the learned layer had nothing to say.
     ``direction`` is -1, 0 or +1; ``confidence`` 0..1; ``history`` counts the observations behind the judgement.
     """
 
@@ -101,7 +102,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     expected: float | None
     lower: float | None
     upper: float | None
-    score: float | None
+    alarm: float | None
+    severity: float | None
+    signal: float | None
     direction: int
     confidence: float
     history: int
@@ -176,7 +179,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A finding of ``observe`` that is not normal, when it begins, changes its level or ends.
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
-    ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None).
+    ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
+    ``score`` > 0 is what a learned finding is worth.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -192,6 +196,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     value: float | None = None
     expected: float | None = None
     threshold: float | None = None
+    score: float | None = None
     text: str = ""
 
 

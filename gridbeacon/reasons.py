@@ -65,6 +65,20 @@ class Reason(StrEnum):
     LEVEL_LOWERED = "level_lowered"
     DATA_LOST = "data_lost"
     DATA_BACK = "data_back"
+    # layer 2, learned: the statistic that decided (detectors.judge_layout.Statistic)
+    HOUR_OF_WEEK = "hour_of_week"
+    HOUR_OF_DAY = "hour_of_day"
+    RECENT_LEVEL = "recent_level"
+    CHANGE = "change"
+    DRIFT = "drift"
+    RECORD = "record"
+    SHORT_DEPARTURE = "short_departure"
+    LONG_DEPARTURE = "long_departure"
+    DETECTOR = "detector"
+    LEVEL_SHIFT = "level_shift"
+    # layer 2, held back by the calendar
+    MUTED = "muted"
+    EXPECTED_LOAD = "expected_load"
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)

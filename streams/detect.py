@@ -3,6 +3,7 @@
 import msgspec
 
 from detectors.observer import Observed, Observer
+from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.model import Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of
@@ -17,8 +18,8 @@ SENT = b"sent"
 class DetectMachine(Machine):
     """One partition of ``observations``: the observer, and which offset was last sent to each signals partition."""
 
-    def __init__(self, config: Config, partition: int) -> None:
-        self.observer = Observer(config, partition)
+    def __init__(self, config: Config, partition: int, calendar: Calendar | None = None) -> None:
+        self.observer = Observer(config, partition, calendar)
         self._config = config
         self._partition = partition
         self._scores = config.topics.prefix + topics.SCORES
@@ -76,7 +77,7 @@ def _count(observed: Observed) -> None:
         telemetry.counter("signals_total").labels(layer=finding.layer).inc()
 
 
-def role(config: Config, instance: str | None = None) -> Role:
+def role(config: Config, instance: str | None = None, calendar: Calendar | None = None) -> Role:
     """Return the role, ready to run."""
     return Role(
         config,
@@ -85,11 +86,11 @@ def role(config: Config, instance: str | None = None) -> Role:
         state=config.topics.prefix + topics.DETECT_STATE,
         partitions=config.topics.observations_partitions,
         checkpoint_secs=config.detect.checkpoint_secs,
-        machine=lambda number: DetectMachine(config, number),
+        machine=lambda number: DetectMachine(config, number, calendar),
         instance=instance,
     )
 
 
-def run(config: Config, instance: str | None = None) -> None:
+def run(config: Config, instance: str | None = None, calendar: Calendar | None = None) -> None:
     """Run the role detect until told to stop."""
-    role(config, instance).run()
+    role(config, instance, calendar).run()

@@ -14,7 +14,7 @@ from gridbeacon.errors import Fatal
 from gridbeacon.frame import Frame, Judged, Rows
 from gridbeacon.model import GridEvent, Sensor, Tick
 
-FORMAT = 1
+FORMAT = 2
 HEADER = b"gridbeacon"
 UNREADABLE = (pa.ArrowException, OSError, msgspec.DecodeError, StopIteration, KeyError)
 """What reading something else than a frame may raise; Arrow says OSError of a damaged stream."""
@@ -41,7 +41,9 @@ _VERDICT_FIELDS = (
     ("expected", pa.float64()),
     ("lower", pa.float64()),
     ("upper", pa.float64()),
-    ("score", pa.float64()),
+    ("alarm", pa.float64()),
+    ("severity", pa.float64()),
+    ("signal", pa.float64()),
     ("direction", pa.int8()),
     ("history", pa.uint32()),
     ("trust", pa.float32()),
@@ -165,7 +167,9 @@ def encode_scored(partition: int, offset: int, judged: Judged, events: tuple[Gri
         judged.expected,
         judged.lower,
         judged.upper,
-        judged.score,
+        judged.alarm,
+        judged.severity,
+        judged.signal,
         judged.direction,
         judged.history,
         judged.confidence,
@@ -190,7 +194,9 @@ def decode_scored(raw: bytes) -> Scored:
         expected=c["expected"],
         lower=c["lower"],
         upper=c["upper"],
-        score=c["score"],
+        alarm=c["alarm"],
+        severity=c["severity"],
+        signal=c["signal"],
         direction=c["direction"],
         confidence=c["trust"],
         history=c["history"],

@@ -15,8 +15,7 @@ from streams.kafka import client_settings
 def check_all(config: Config, folder: Path) -> Registry:
     """Return the registry; raises ``ConfigError`` for the first thing that is wrong. Connects to nothing."""
     registry = load_registry(config, folder)
-    load_calendar(config, folder)
-    Observer(config, 0)
+    Observer(config, 0, load_calendar(config, folder))
     check_webhooks(config.notify)
     client_settings(config)
     connect(config)

@@ -4,6 +4,7 @@ import asyncio
 import gc
 from pathlib import Path
 
+from gridbeacon.calendar_file import load_calendar
 from gridbeacon.config import Config
 from gridbeacon.registry_file import load_registry
 from streams import detect, ingest, logs, notify, situate, store, telemetry
@@ -27,5 +28,7 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
         asyncio.run(ingest.run(config, load_registry(config, folder), instance))
     elif role == "store":
         asyncio.run(store.run(config, instance))
+    elif role == "detect":
+        detect.run(config, instance, load_calendar(config, folder))
     else:
-        {"detect": detect, "situate": situate, "notify": notify}[role].run(config, instance)
+        {"situate": situate, "notify": notify}[role].run(config, instance)
