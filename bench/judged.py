@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from detectors.judge_kernel import judge_series
-from detectors.judge_layout import CONSTANTS, SAID, blank_judges, constants
+from detectors.judge_layout import CONSTANTS, constants
+from detectors.scoring import score
 from gridbeacon.frame import F8, I8
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -25,10 +25,7 @@ def data(name: str) -> Path:
 
 def judged(time_ms: I8, x: F8, chosen: Any = None) -> Any:
     """Return what the detector says of one series (``SAID`` rows); its times count as civil times."""
-    said = np.zeros(len(x), SAID)
-    at, learn = np.zeros(len(x), np.int64), np.ones(len(x), np.uint8)
-    judge_series(blank_judges(1), at, x, time_ms, time_ms, learn, constants() if chosen is None else chosen, said)
-    return said
+    return score(time_ms, x, "UTC", chosen)
 
 
 def read(path: Path, time: str, value: str) -> tuple[I8, F8]:

@@ -62,6 +62,10 @@ class Banks:
                 packed[at] = stamp + value
         return packed
 
+    def learned(self, series: int) -> bytes:
+        """Return the state of one series."""
+        return self.pack(np.array([series], np.int64))[0]
+
     def restore(self, series: int, value: bytes) -> None:
         """Take back the state of one series; that of another detector is left alone: the series begins anew."""
         bank = int(self._bank[series])

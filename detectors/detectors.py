@@ -5,10 +5,11 @@ from typing import Any
 
 from detectors.bank import Bank
 from detectors.judge_bank import JudgeBank
+from detectors.judge_layout import constants
 from gridbeacon.errors import ConfigError
 
 DETECTORS: dict[str, Callable[[Mapping[str, Any]], Bank]] = {
-    "novelty_and_departure": lambda parameters: JudgeBank(),
+    "novelty_and_departure": lambda parameters: JudgeBank(constants(**parameters)),
 }
 
 

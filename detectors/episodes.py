@@ -49,9 +49,16 @@ class Learned:
 
 
 def judge(
-    states: States, rows: Rows, at_series: I8, at_source: I8, results: Any, civil_ms: I8, calendar: Calendar
+    states: States,
+    rows: Rows,
+    at_series: I8,
+    at_source: I8,
+    results: Any,
+    civil_ms: I8,
+    calendar: Calendar,
+    warm_up_ms: int,
 ) -> Learned:
-    """Judge and learn the rows that may be, in order."""
+    """Judge and learn the rows that may be, in order; a series of less than ``warm_up_ms`` is learned only."""
     at = np.flatnonzero(results["learn"])
     value = rows.value[at]
     effects = _effects(states, rows, at, at_source, calendar)
@@ -62,7 +69,9 @@ def judge(
     expected, spread = np.maximum(said["expected"], 0.0), said["spread"]
     lower, upper = np.maximum(expected - BAND * spread, 0.0), expected + BAND * spread
     way = np.where(said["statistic"] >= SHORT, said["direction"], np.sign(value - said["expected"])).astype(np.int8)
-    state, reason, worth = states_of(said), _REASONS[said["statistic"]], said["signal"].copy()
+    state = states_of(said)
+    state[rows.observed_ms[at] - states.series["first_ms"][at_series[at]] < warm_up_ms] = State.WARMING_UP
+    reason, worth = _REASONS[said["statistic"]], said["signal"].copy()
     reason[said["shifted"] != 0] = REASON_NUMBER[Reason.LEVEL_SHIFT]
     for k, effect in effects.items():
         worth[k] /= effect.factor
@@ -78,18 +87,19 @@ def judge(
     by_calendar = (reason == REASON_NUMBER[Reason.MUTED]) | (reason == REASON_NUMBER[Reason.EXPECTED_LOAD])
     reason[(state == State.NORMAL) & ~by_calendar] = REASON_NUMBER[Reason.WITHIN_BAND]
     reason[state == State.WARMING_UP] = REASON_NUMBER[Reason.WARMING_UP]
-    worth[state == State.WARMING_UP] = 0.0
+    known = state != State.WARMING_UP
+    worth[~known] = 0.0
     n = len(rows)
     signals = _episodes(states, rows, at, at_series, at_source, said, worth, way, expected)
     return Learned(
         state=_spread(np.full(n, State.WARMING_UP, np.uint8), at, state),
         reason=_spread(np.full(n, REASON_NUMBER[Reason.WARMING_UP], np.uint8), at, reason),
-        expected=_spread(np.full(n, np.nan), at, expected),
-        lower=_spread(np.full(n, np.nan), at, lower),
-        upper=_spread(np.full(n, np.nan), at, upper),
-        alarm=_spread(np.full(n, np.nan), at, said["alarm"]),
-        severity=_spread(np.full(n, np.nan), at, said["severity"]),
-        signal=_spread(np.full(n, np.nan), at, said["signal"]),
+        expected=_spread(np.full(n, np.nan), at, np.where(known, expected, np.nan)),
+        lower=_spread(np.full(n, np.nan), at, np.where(known, lower, np.nan)),
+        upper=_spread(np.full(n, np.nan), at, np.where(known, upper, np.nan)),
+        alarm=_spread(np.full(n, np.nan), at, np.where(known, said["alarm"], np.nan)),
+        severity=_spread(np.full(n, np.nan), at, np.where(known, said["severity"], np.nan)),
+        signal=_spread(np.full(n, np.nan), at, np.where(known, said["signal"], np.nan)),
         direction=_spread(np.zeros(n, np.int8), at, np.where(state == State.ANOMALOUS, way, 0)),
         confidence=_spread(np.zeros(n, np.float32), at, said["confidence"]),
         signals=signals,

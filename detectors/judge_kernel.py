@@ -1,8 +1,6 @@
-"""The default detector, observation by observation over state rows: one compiled call for a frame.
+"""The default detector over state rows, one compiled call for a frame; its formulae are in ``detectors.reference``.
 
-The formulae are in ``detectors.reference``; this is the same arithmetic, made for speed. All compiled functions stand
-in this one file: numba's cache on disk notices a change of the file that a function is in, of no other.
-"""
+All compiled functions stand in this one file: numba's cache on disk notices a change of their own file alone."""
 
 import math
 from typing import Any
@@ -17,6 +15,7 @@ HALF_HOUR_MS, HOUR_MS, DAY_MS = 1_800_000.0, 3_600_000.0, 86_400_000.0
 FIRST_ERRORS, FIRST_SCORES = 20, 50  # observations before errors are clipped and scored; before there is any novelty
 MOST_DAY_VISITS, MOST_WEEK_VISITS, MOST_HOUR_VISITS = 250, 26, 4
 SIGMA = 1.48  # the unit of a sum, its 93 % quantile, in standard deviations of a normal one
+HOURLY_MIN = 59.0  # from this interval on an observation stands for its hour, wherever in it its time is
 FIRST_GAP_MS = 300_000  # what is taken for the interval until there are two observations
 
 
@@ -240,7 +239,7 @@ def add(s: Any, c: Any, k: int, u: float, n: int, dt: float, gap_min: float, mos
     m = s["sum"][k]
     if gap_min > 1.5 * dt:
         m *= constant / (constant + gap_min - dt)
-    up, down = most, most
+    up = down = most
     if n >= 500:
         up, down = max(most, c["reach"] * s["rise_unit"][k]), max(most, c["reach"] * s["fall_unit"][k])
     m += dt / (dt + constant) * (min(max(u, -down), up) - m)
@@ -313,12 +312,13 @@ def departure(
     """Return (departure that begins or grows, else 0; how far a departure supports a novelty; statistic)."""
     n = s["count"]
     dt = pace(s, gap_min, n)
-    hours = (civil_ms - HALF_HOUR_MS) / HOUR_MS
+    hours = (civil_ms - HALF_HOUR_MS) / HOUR_MS if dt < HOURLY_MIN else math.floor(civil_ms / HOUR_MS)
     begin = math.floor(hours)
+    along = hours - begin
     mean, visits = blend(s, int(begin) % 168)
     mean1, visits1 = blend(s, (int(begin) + 1) % 168)
-    expected = mean + (hours - begin) * (mean1 - mean)
-    visits += (hours - begin) * (visits1 - visits)
+    expected = mean + along * (mean1 - mean)
+    visits += along * (visits1 - visits)
     high = min(max(0.5 + 0.5 * (expected - s["level"]) / s["swing"], 0.0), 1.0) if s["swing"] > 0.0 else 0.5
     variance = (1.0 - high) * s["low_variance"] + high * s["high_variance"]
     spread, rate = spread_of(s, c, x, expected, variance)

@@ -295,6 +295,8 @@ def judge_rows(
         if IS_LEARNED[m] and wrong == 0:
             breach = out["after"][PRIMARY] > 0 or out["after"][UP_DOWN] > 0
             out["learn"] = JUDGE | (0 if breach and not lasting(row, t) else LEARN)
+        if row["first_ms"] == NEVER:
+            row["first_ms"] = t
         row["last_ms"], row["value"] = t, v
         row["count"] += 1
 

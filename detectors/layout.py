@@ -16,6 +16,7 @@ HOURS_OF_WEEK, HOURS_OF_DAY = 168, 24
 
 SERIES = np.dtype(
     [
+        ("first_ms", "i8"),
         ("last_ms", "i8"),
         ("count", "u4"),
         ("value", "f8"),
@@ -108,7 +109,7 @@ RESULT = np.dtype(
 def blank_series() -> np.void:
     """Return the row of a series that nothing has been seen of."""
     row = np.zeros(1, SERIES)
-    for name in ("last_ms", "run_since_ms", "high_ms", "jump_ms", "since_ms", "below_ms"):
+    for name in ("first_ms", "last_ms", "run_since_ms", "high_ms", "jump_ms", "since_ms", "below_ms"):
         row[name] = NEVER
     return row[0]  # type: ignore[no-any-return]
 

@@ -62,6 +62,7 @@ class Observer:
         self._partition = partition
         self._live = config.clock == "arrival"
         self._rules = rules_of(config)
+        self._warm_up_ms = round(config.detect.warm_up_days * 86_400_000)
         self._hours = CivilHours(config.timezone)
         self._heard = Heard()
         self.states = States(config.detect, config.quality)
@@ -164,7 +165,9 @@ class Observer:
         )
         states.touch(at_series, at_source)
         civil_ms = self._hours.since_monday(rows.observed_ms)
-        learned = episodes.judge(states, rows, at_series, at_source, results, civil_ms, self._calendar)
+        learned = episodes.judge(
+            states, rows, at_series, at_source, results, civil_ms, self._calendar, self._warm_up_ms
+        )
         told = np.flatnonzero((results["turns"] != 0) | (results["before"] != results["after"]).any(axis=1))
         signals = [
             (i, signal)

@@ -6,31 +6,24 @@ import numpy as np
 
 from detectors.bank import BAND, states_of
 from detectors.civil import CivilHours
-from detectors.judge_kernel import judge_series
-from detectors.judge_layout import SAID, blank_judges, constants
+from detectors.judge_bank import JudgeBank
+from detectors.judge_layout import SAID
 from gridbeacon.frame import F8, I8
 from gridbeacon.reasons import State
 
 
-def score(time_ms: I8, values: F8, timezone: str) -> Any:
+def score(time_ms: I8, values: F8, timezone: str, chosen: Any = None) -> Any:
     """Return what the detector says of each value: rows of ``SAID``, all of it known at that row's time.
 
     What comes late, or at a time that was there already, is neither judged nor learned: its row is 0 (``in_time``).
+    ``chosen`` are other constants (``judge_layout.constants``).
     """
     said = np.zeros(len(values), SAID)
     fresh = np.flatnonzero(in_time(time_ms))
-    part = said[fresh]
-    judge_series(
-        blank_judges(1),
-        np.zeros(len(fresh), np.int64),
-        np.ascontiguousarray(values[fresh]),
-        np.ascontiguousarray(time_ms[fresh]),
-        CivilHours(timezone).since_monday(time_ms[fresh]),
-        np.ones(len(fresh), np.uint8),
-        constants(),
-        part,
-    )
-    said[fresh] = part
+    bank, n = JudgeBank(chosen), len(fresh)
+    at, learn = np.full(n, bank.add()), np.ones(n, np.uint8)
+    times = time_ms[fresh]
+    said[fresh] = bank.judge(at, values[fresh], times, CivilHours(timezone).since_monday(times), learn)
     return said
 
 

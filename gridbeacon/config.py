@@ -231,6 +231,8 @@ class Detect(Section, frozen=True):
     """What the detector takes, by name."""
     series: tuple[DetectorOf, ...] = ()
     """Metrics that another detector judges."""
+    warm_up_days: Annotated[float, Meta(ge=0)] = 7.0
+    """History of a series before the learned layer speaks of it; until then it says ``warming_up``."""
     checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0

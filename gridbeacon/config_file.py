@@ -297,12 +297,7 @@ def _form(node: Node) -> str:
 
 def _default(field: FieldInfo) -> str:
     """Return the default in brackets, nothing where it would not help."""
-    if (
-        field.required
-        or field.default in ("", (), {})
-        or field.default_factory is not msgspec.NODEFAULT
-        or isinstance(field.default, msgspec.Struct)
-    ):
+    if field.required or field.default in ("", (), msgspec.NODEFAULT) or isinstance(field.default, msgspec.Struct):
         return ""
     plain = msgspec.to_builtins(field.default)
     return (

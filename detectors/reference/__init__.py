@@ -7,7 +7,8 @@ within ±c, and every gain a is at least 1/(observations so far + 1), so that a 
 
 - profile: w_j the mean of hour j of the week, d_h that of the hour of the day, n_j visits;
   P_j = (n_j·w_j + κ·d_h) / (n_j + κ) with κ = E_w² / (E_d² − E_w²) in [0.1, 20], E the mean absolute errors of both;
-  λ(t) runs in straight lines from hour centre to hour centre, in the city's civil time.
+  λ(t) runs in straight lines from hour centre to hour centre, in the city's civil time; an hourly observation stands
+  for its hour, wherever in it its time is.
 - spread: s² = max(v², q·min(max(λ, level), q)) + (0.2·D)²; v² the EW mean square of x − λ, one for low and one for
   high λ; q the smallest step ever seen (a count's is 1: its variance is at least its mean); D the mean swing of λ.
 - sums: m_k ← EW(clip((x − λ)/s; c); dt / (dt + τ_k)) for τ = 22 and 110 minutes; c = 3.2, or 4 units of the sum, where

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from detectors.judge_layout import Statistic
 from detectors.reference.bins import FIRST_ERRORS, FIRST_SCORES, Bins, clip, f4
 
+HOURLY_MIN = 59.0
+"""From this interval on an observation stands for its hour, wherever in it its time is."""
 SIGMA = 1.48
 """The unit of a sum, its 93 % quantile, in standard deviations of a normal one."""
 
@@ -125,11 +127,12 @@ class Departure:
         if n == 0:
             self.level = x
         dt = self._interval(gap, n)
-        hours = (civil_ms - 1_800_000) / 3_600_000
+        hours = (civil_ms - 1_800_000) / 3_600_000 if dt < HOURLY_MIN else civil_ms // 3_600_000
         begin = math.floor(hours)
+        along = hours - begin
         (mean, visits), (mean1, visits1) = (self.profile.at((begin + k) % 168, self.level) for k in (0, 1))
-        expected = mean + (hours - begin) * (mean1 - mean)
-        visits += (hours - begin) * (visits1 - visits)
+        expected = mean + along * (mean1 - mean)
+        visits += along * (visits1 - visits)
         high = min(max(0.5 + 0.5 * (expected - self.level) / self.swing, 0.0), 1.0) if self.swing > 0 else 0.5
         variance = (1.0 - high) * self.low + high * self.high
         spread, rate = self._spread(x, last, expected, variance)

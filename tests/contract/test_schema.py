@@ -104,7 +104,8 @@ def observations(values: list[float], first_minute: int) -> rows.Columns:
     n = len(values)
     same = {
         "kind": "crowd", "source": "CAM-1", "metric": "density_per_m2", "grid_id": "310101001001001", "state": 1,
-        "reason": "within_expected", "level": 0, "expected": None, "lower": None, "upper": None, "score": None,
+        "reason": "within_expected", "level": 0, "expected": None, "lower": None, "upper": None, "alarm": None,
+        "severity": None, "signal": None,
         "direction": 0, "confidence": 1.0, "history": 1, "topic": "crowd.metrics", "partition": 0, "item": 0,
     }  # fmt: skip
     at = [1_704_067_200_000 + 60_000 * (first_minute + i) for i in range(n)]

@@ -1,5 +1,6 @@
 """Time lines of observe: what is found when, from rows and ticks alone. Minutes and seconds, one line each."""
 
+import itertools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from detectors.bank import FINDING
 from detectors.observer import Observed, Observer
 from gridbeacon.config import Config, Detect, Limits, Quality
 from gridbeacon.frame import Frame, Rows, verdicts
@@ -575,21 +577,24 @@ def test_a_learned_episode_begins_and_ends() -> None:
         line.see(hour * 3600, people=2000)
     for hour in range(hours + 6, hours + 12):
         line.see(hour * 3600, people=usual(hour))
-    begin, end = (f"{(hours + more) * 60}:00 CAM/people_count above_expected " for more in (0, 8))
-    assert line.told() == [begin + "blue", end + "none"]
+    assert line.told()[0] == f"{hours * 60}:00 CAM/people_count above_expected blue"
+    assert line.told()[-1] == f"{(hours + 11) * 60}:00 CAM/people_count above_expected none"
+    worth = [signal.score for signal in line.signals[:-1] if signal.score is not None]
+    assert len(worth) == len(line.signals) - 1
+    assert all(after > 1.19 * before for before, after in itertools.pairwise(worth))  # said again when it grows
     signal = line.signals[0]
     assert signal.layer == "learned"
     assert signal.value == 2000
     assert signal.expected == pytest.approx(usual(hours), rel=0.5)
     first = line.verdicts[hours]
-    assert (first.state, first.reason, first.direction) == (State.ANOMALOUS, Reason.ABOVE_EXPECTED, 1)
+    assert (first.state, first.reason, first.direction) == (State.ANOMALOUS, Reason.SHORT_DEPARTURE, 1)
     assert first.expected is not None
     assert first.lower is not None
     assert first.upper is not None
-    assert first.score is not None
-    assert first.score >= Config().detect.threshold
+    assert first.signal is not None
+    assert first.signal >= FINDING
     assert 0 <= first.lower < first.expected < first.upper < 2000
-    assert first.confidence == pytest.approx(1 - math.exp(-hours / 300))
+    assert 0.9 < first.confidence < 1
 
 
 def test_far_below_what_is_expected() -> None:
@@ -605,15 +610,15 @@ def test_far_below_what_is_expected() -> None:
 
 
 def test_warming_up_is_never_normal() -> None:
-    line = weeks(16 * 24)
+    line = weeks(11 * 24)
     known = [v.state is State.NORMAL for v in line.verdicts]
     first = known.index(True)
-    assert first == 300  # min_history, and every hour of the day was seen on 7 days
+    assert first == 7 * 24
     assert {v.state for v in line.verdicts[:first]} == {State.WARMING_UP}
     assert {v.reason for v in line.verdicts[:first]} == {Reason.WARMING_UP}
-    assert all(v.expected is v.lower is v.upper is v.score is None for v in line.verdicts[:first])
+    assert all(v.expected is v.lower is v.upper is v.severity is None for v in line.verdicts[:first])
     assert all(known[first:])
-    patient = Config(clock="event", detect=Detect(min_history=1, min_days=10))
+    patient = Config(clock="event", detect=Detect(warm_up_days=10))
     assert [v.state for v in weeks(11 * 24, config=patient).verdicts].index(State.NORMAL) == 240
 
 
@@ -624,19 +629,34 @@ def test_what_is_doubted_is_not_learned() -> None:
     hour = 20 * 24 + 1
     clean.see(hour * 3600, people=usual(hour))
     doubted.see(hour * 3600, people=usual(hour))
-    assert (clean.last().expected, clean.last().score) == (doubted.last().expected, doubted.last().score)
+    assert (clean.last().expected, clean.last().severity) == (doubted.last().expected, doubted.last().severity)
 
 
 def test_a_limit_speaks_louder_than_the_learned_layer_and_what_breaks_it_is_not_learned() -> None:
     hall = msgspec.structs.replace(COUNTER, capacity=500.0)
-    line = Line((hall,))
-    for hour in range(21 * 24):
-        line.see(hour * 3600, people=usual(hour))
-    before = line.observer.states.detectors[0].row()
-    line.see(21 * 24 * 3600, people=600)
+    line, other = Line((hall,)), Line((hall,))
+    for past in range(21 * 24):
+        line.see(past * 3600, people=usual(past))
+        other.see(past * 3600, people=usual(past))
+    hour = 21 * 24
+    line.see(hour * 3600, people=600)
     assert short(line.told()) == [f"{21 * 1440}:00 capacity orange", f"{21 * 1440}:00 above_expected blue"]
     assert (line.last().reason, line.last().level) == (Reason.CAPACITY, Level.ORANGE)
-    assert line.observer.states.detectors[0].row() == before
+    for later in range(hour + 1, hour + 8 * 24):
+        line.see(later * 3600, people=usual(later))
+        other.see(later * 3600, people=usual(later))
+        assert line.last().expected == pytest.approx(other.last().expected, rel=0.01)
+
+
+def test_what_breaks_a_limit_for_days_is_learned_after_all() -> None:
+    hall = msgspec.structs.replace(COUNTER, capacity=500.0)
+    line = Line((hall,))
+    for hour in range(14 * 24):
+        line.see(hour * 3600, people=usual(hour))
+    for hour in range(14 * 24, 24 * 24):
+        line.see(hour * 3600, people=600 + hour % 5)
+    assert line.last().level == Level.ORANGE
+    assert line.last().expected == pytest.approx(600, rel=0.15)
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Auckland", "UTC", "America/New_York", "Asia/Shanghai"])

@@ -13,7 +13,7 @@ import pytest
 from detectors import kernel
 from detectors.layout import NEVER, RESULT, RULES, SERIES, SOURCE, blank_series, blank_source
 from detectors.observer import rules_of
-from gridbeacon.config import Config, Detect, Limits, Quality
+from gridbeacon.config import Config, Limits, Quality
 from gridbeacon.vocabulary import METRICS, Kind
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,9 +33,7 @@ def made(arrival: bool) -> dict[str, npt.NDArray[Any]]:
     sources["quiet_after_ms"] = np.maximum(3 * sources["interval_ms"], 60_000)
     sources["area_m2"][::2], sources["capacity"][::3] = 60.0, 150.0
     series = np.full(SOURCES * len(METRICS), blank_series(), SERIES)
-    rules = rules_of(
-        Config(limits=Limits(for_secs=30), quality=Quality(stuck_repeats=8), detect=Detect(min_history=40, min_days=1))
-    )
+    rules = rules_of(Config(limits=Limits(for_secs=30), quality=Quality(stuck_repeats=8)))
     n = STEPS * len(crowd)
     source = np.repeat(random.integers(0, SOURCES, STEPS), len(crowd))
     metric = np.tile(np.array(crowd, np.uint8), STEPS)
@@ -55,7 +53,6 @@ def made(arrival: bool) -> dict[str, npt.NDArray[Any]]:
     share = np.where(random.random(n) < 0.1, 0.3, np.where(random.random(n) < 0.5, 1.0, np.nan)).astype(np.float32)
     surface = (random.random(SOURCES) < 0.4).astype(np.uint8)[source]
     motion = random.choice(np.array([0, 0, 2], np.uint8), n)
-    hour = observed_ms // 3_600_000 % 168
     columns = (source * len(METRICS) + metric, source, metric, observed_ms, value, share, share[::-1].copy(), surface)
     results = np.zeros(n, RESULT)
     for part in (slice(0, n // 3), slice(n // 3, n)):
@@ -65,7 +62,6 @@ def made(arrival: bool) -> dict[str, npt.NDArray[Any]]:
             sources,
             *(column[part] for column in columns),
             motion[part],
-            hour[part],
             int(observed_ms[part].max()) if arrival else NEVER,
             rules,
             results[part],
@@ -101,7 +97,6 @@ def test_the_made_rows_reach_what_the_kernel_decides() -> None:
     assert set(seen["results.after"][:, 0].tolist()) == {0, 1, 2, 3, 4}
     assert seen["results.after"][:, 1].any()
     assert seen["results.learn"].max() == kernel.LEARN | kernel.JUDGE
-    assert np.isfinite(seen["series.scale"]).all()
 
 
 def test_every_field_of_the_rules_is_filled() -> None:

@@ -31,7 +31,7 @@ CONFIG = Config(
     timezone="Pacific/Auckland",
     limits=Limits(for_secs=20.0),
     quality=Quality(stuck_repeats=3),
-    detect=Detect(min_history=5, min_days=1, threshold=2.0, event_window_secs=600.0, event_grace_secs=60.0),
+    detect=Detect(parameters={"young_min": 10.0}, warm_up_days=0, event_window_secs=600.0, event_grace_secs=60.0),
 )
 QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 RECORDS = (("density_max_per_m2", "flow_per_m_min"), ("density_mean_per_m2", "people_count_towards"), ("people_count",))
@@ -225,10 +225,12 @@ def test_the_made_logs_reach_every_reason_that_rows_can_have() -> None:
         reasons |= {one.reason for one in said.verdicts}
         spoken |= {one.reason for one in said.signals}
     limits = {Reason.DENSITY, Reason.CAPACITY, Reason.INFLOW_PROJECTION, Reason.FLOW}
+    statistics = {Reason.SHORT_DEPARTURE, Reason.RECORD}
     learned = {Reason.ABOVE_EXPECTED, Reason.BELOW_EXPECTED}
     quality = {Reason.STUCK, Reason.IMPOSSIBLE_JUMP, Reason.LOW_COVERAGE}
-    assert reasons >= limits | learned | quality | {Reason.LATE, Reason.DUPLICATE, Reason.WARMING_UP}
-    assert spoken >= limits | learned | quality | {Reason.GONE_QUIET, Reason.URGENT_REPORT}
+    assert reasons >= limits | statistics | quality | {Reason.LATE, Reason.DUPLICATE, Reason.WARMING_UP}
+    assert spoken & learned
+    assert spoken >= limits | quality | {Reason.GONE_QUIET, Reason.URGENT_REPORT}
 
 
 @QUICK
@@ -377,17 +379,18 @@ def test_whatever_is_in_range_is_judged_and_findings_begin_and_end_in_turn(
 def check(verdict: Verdict) -> None:
     """What holds of every verdict."""
     assert 0 <= verdict.confidence <= 1
-    assert verdict.score is None or (verdict.score >= 0 and math.isfinite(verdict.score))
+    for score in (verdict.alarm, verdict.severity, verdict.signal):
+        assert score is None or (score >= 0 and math.isfinite(score))
     if verdict.expected is not None:
         assert verdict.lower is not None
         assert verdict.upper is not None
         assert verdict.lower <= verdict.expected <= verdict.upper
         assert math.isfinite(verdict.lower + verdict.upper)
-    assert (verdict.score is None) == (verdict.expected is None)
+    assert (verdict.severity is None) == (verdict.expected is None)
     if verdict.state is State.NORMAL:
         assert verdict.reason is Reason.WITHIN_BAND
         assert verdict.level is Level.NONE
-        assert verdict.score is not None or not METRICS[_metric(verdict.series)].learned
+        assert verdict.severity is not None or not METRICS[_metric(verdict.series)].learned
     assert (verdict.reason is Reason.WITHIN_BAND) == (verdict.state is State.NORMAL)
 
 
@@ -448,5 +451,5 @@ def test_what_the_configuration_asks_counts_over_what_was_saved() -> None:
 
 
 def test_an_unknown_detector_is_named_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"detect.detector 'magic' is unknown; choose of: .*standard_absolute_dev"):
+    with pytest.raises(ConfigError, match=r"detect.detector 'magic' is unknown; choose of: .*novelty_and_departure"):
         Observer(msgspec.structs.replace(CONFIG, detect=Detect(detector="magic")), 0)
