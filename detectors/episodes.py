@@ -18,6 +18,7 @@ from gridbeacon.calendar import NOTHING, Calendar, Effect
 from gridbeacon.frame import F8, I8, U1, Rows
 from gridbeacon.model import Signal
 from gridbeacon.reasons import REASON_NUMBER, Reason, State
+from gridbeacon.tails import FLOOR
 from gridbeacon.vocabulary import METRICS
 
 CALM, CALM_BELOW = 3, 1.0
@@ -144,7 +145,7 @@ def _episodes(
     """Begin, go on with and end episodes; return the findings that this is."""
     signals: list[tuple[int, Signal]] = []
     series = at_series[at]
-    touched = (states.series["episode"][series] != 0) | np.isin(series, series[worth >= FINDING])
+    touched = (states.series["episode"][series] != 0) | np.isin(series, series[worth >= FLOOR])
     for k in np.flatnonzero(touched).tolist():
         i, state = int(at[k]), states.series[series[k]]
 
@@ -168,7 +169,7 @@ def _episodes(
             )
 
         before, direction = int(state["episode"]), int(way[k])
-        if worth[k] >= FINDING and direction:
+        if worth[k] >= FLOOR and direction:
             if before and before != direction:
                 say(before, ends=True)
             say(direction, ends=False)

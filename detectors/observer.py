@@ -21,7 +21,7 @@ from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, no_rows
 from gridbeacon.model import GridEvent, Position, Sensor, Signal, Tick
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
-from gridbeacon.vocabulary import METRIC_NUMBER, Kind
+from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
 
 LOG = "observations"
@@ -45,13 +45,14 @@ class Heard(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
-    None), and how many rows and events were repeats."""
+    None), how many rows and events were repeats, and the (cell, class) of each learned series that is new."""
 
     judged: Judged
     events: tuple[GridEvent, ...]
     signals: tuple[Signal, ...]
     tick: Tick | None
     repeats: int
+    born: tuple[tuple[str, str], ...] = ()
 
 
 class Observer:
@@ -116,7 +117,7 @@ class Observer:
                 judged = _join(judged, more)
                 signals += found
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events)
+        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born())
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
@@ -135,6 +136,16 @@ class Observer:
             self._counts.restore(value)
         else:
             self._later.append((key, value))  # a series needs its source, which may come after it
+
+    def _born(self) -> tuple[tuple[str, str], ...]:
+        """Return the (cell, class) of each learned series that is new since the last call."""
+        states, found = self.states, []
+        for number in states.born:
+            source, metric = states.series_keys[number]
+            if METRICS[metric].learned:
+                found.append((states.cells[source], f"{METRICS[metric].kind}/{METRICS[metric].name}"))
+        states.born.clear()
+        return tuple(found)
 
     def _settle(self) -> None:
         """Restore the series, once all sources are here."""

@@ -22,7 +22,7 @@ class States:
     """Rows of ``layout.SERIES`` and ``layout.SOURCE`` with what belongs to them, by number.
 
     ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series; ``banks`` hold
-    what the learned layer knows of each.
+    what the learned layer knows of each; ``born`` are the series that are new since someone emptied it.
     """
 
     def __init__(self, detect: Detect, quality: Quality) -> None:
@@ -34,6 +34,7 @@ class States:
         self.sensors: list[Sensor] = []
         self.cells: list[str] = []
         self.series_keys: list[tuple[int, int]] = []
+        self.born: list[int] = []
         # Numbers by name; a sensor may be called like a cell/category, so counts of reports are apart.
         self._sensors_at: dict[str, int] = {}
         self._counts_at: dict[str, int] = {}
@@ -89,6 +90,8 @@ class States:
         found = self.series_at[source, metric]
         for at in np.flatnonzero(found < 0).tolist():
             found[at] = self._series(int(source[at]), int(metric[at]))
+            if found[at] == len(self) - 1 and found[at] not in self.born[-1:]:
+                self.born.append(int(found[at]))
         return np.asarray(found, np.int64)
 
     def touch(self, series: I8, source: I8) -> None:

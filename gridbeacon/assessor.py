@@ -11,11 +11,12 @@ import msgspec
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import Event, advance
-from gridbeacon.model import Alert, AlertEvent, Evidence, Notice, Signal, SignalBatch, Transition
+from gridbeacon.model import Alert, AlertEvent, Decision, Evidence, Notice, Signal, SignalBatch, Transition
 from gridbeacon.notices import hold_back
 from gridbeacon.places import partition_of
 from gridbeacon.reasons import ConditionState, HoldReason, Level
-from gridbeacon.situation import RULES, assess
+from gridbeacon.situation import LEARNED, RULES, assess
+from gridbeacon.triage import Ledger, Place, Triage
 from gridbeacon.watermark import Watermark
 
 
@@ -38,6 +39,7 @@ class CellState(msgspec.Struct):
     """All that is known of one cell."""
 
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
+    learned: Place = msgspec.field(default_factory=Place)
     waiting: list[Signal] = msgspec.field(default_factory=list)
     alerts: dict[str, OpenAlert] = msgspec.field(default_factory=dict)
 
@@ -46,6 +48,8 @@ class CellState(msgspec.Struct):
         times = [f.until_ms for f in self.findings.values() if f.until_ms is not None]
         times += [a.clear_at_ms for a in self.alerts.values() if a.clear_at_ms is not None]
         times += [s.time_ms for s in self.waiting[:1]]
+        expires = self.learned.expires_ms()
+        times += [] if expires is None else [expires]
         return min(times, default=None)
 
 
@@ -55,6 +59,9 @@ class Heard(msgspec.Struct):
     taken: dict[int, int] = msgspec.field(default_factory=dict)
     sent: dict[int, tuple[int, int]] = msgspec.field(default_factory=dict)
     clock: Watermark = msgspec.field(default_factory=Watermark)
+
+
+Step = tuple[Alert, AlertEvent, Notice | None]
 
 
 class Assessor:
@@ -68,6 +75,7 @@ class Assessor:
         self._cells: dict[str, CellState] = {}
         self._awake: set[str] = set()
         self._changed: set[str] = set()
+        self._triage = Triage(config.alarm_budget)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -82,7 +90,8 @@ class Assessor:
         self._heard.taken[batch.partition] = batch.offset
         if batch.tick is not None:
             self._heard.clock.hear(batch.tick)
-        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        self._triage.count(batch)
+        steps: list[Step] = []
         replayed = self.config.clock == "event"
         now = self._heard.clock.time_ms
         touched = dict.fromkeys(signal.cell for signal in batch.signals)
@@ -91,12 +100,12 @@ class Assessor:
             if replayed:
                 insort(cell.waiting, signal, key=lambda s: s.time_ms)
             else:
-                self._take(cell, signal, signal.time_ms if now is None else now)
+                touched |= dict.fromkeys(self._take(cell, signal, signal.time_ms if now is None else now))
         for name in touched:
             self._changed.add(name)
             self._awake.add(name)
             if not replayed:
-                at_ms = now if now is not None else max(s.time_ms for s in batch.signals if s.cell == name)
+                at_ms = now if now is not None else max(s.time_ms for s in batch.signals)
                 steps += self._judge(name, self._cells[name], at_ms)
         if now is not None:
             for name in sorted(self._awake):
@@ -106,6 +115,7 @@ class Assessor:
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
+        records.append((b"ledger", msgspec.json.encode(self._triage.ledger)))
         for name in self._changed:
             cell = self._cells.get(name)
             records.append((b"cell:" + name.encode(), None if cell is None else msgspec.json.encode(cell)))
@@ -116,6 +126,9 @@ class Assessor:
         """Take back one record of ``changed``."""
         if key == b"heard":
             self._heard = msgspec.json.decode(value, type=Heard)
+            return
+        if key == b"ledger":
+            self._triage.restore(msgspec.json.decode(value, type=Ledger))
             return
         kind, _, name = key.decode().partition(":")
         if kind != "cell":
@@ -128,47 +141,55 @@ class Assessor:
         """The alerts of this partition that have not cleared."""
         return [held.alert for cell in self._cells.values() for held in cell.alerts.values()]
 
-    def _take(self, cell: CellState, signal: Signal, now_ms: int) -> None:
+    def _take(self, cell: CellState, signal: Signal, now_ms: int) -> list[str]:
+        """Take one finding; return the other cells in which something is told because of it."""
         key = f"{signal.layer}|{signal.series}|{signal.reason}"
         if signal.level is Level.NONE:
             cell.findings.pop(key, None)
-            return
-        evidence = Evidence(
-            series=signal.series,
-            layer=signal.layer,
-            reason=signal.reason,
-            level=signal.level,
-            since_ms=signal.time_ms,
-            lineage=signal.lineage,
-            value=signal.value,
-            expected=signal.expected,
-            threshold=signal.threshold,
-            text=signal.text,
-        )
+            self._triage.end(cell.learned, key, now_ms)
+            return []
+        if signal.layer == LEARNED:
+            return self._take_learned(signal, key, now_ms)
         lapses = now_ms + int(self.config.situate.event_hold_secs * 1000) if signal.layer == "event" else None
-        cell.findings[key] = Finding(evidence, lapses)
+        cell.findings[key] = Finding(_evidence(signal, signal.time_ms), lapses)
+        return []
 
-    def _pass_time(self, name: str, until_ms: int) -> list[tuple[Alert, AlertEvent, Notice | None]]:
+    def _take_learned(self, signal: Signal, key: str, now_ms: int) -> list[str]:
+        """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
+        around = (signal.cell, *self._cells[signal.cell].learned.near, *signal.near)
+        places = {name: self._cells[name].learned for name in around if name in self._cells}
+        told = self._triage.consider(signal.cell, places, key, signal, now_ms)
+        for name, k, held in told:
+            since_ms = held.candidate.since_ms
+            self._cells[name].findings[k] = Finding(_evidence(held.signal, since_ms, held.decision))
+            self._changed.add(name)
+            self._awake.add(name)
+        return [name for name, *_ in told if name != signal.cell]
+
+    def _pass_time(self, name: str, until_ms: int) -> list[Step]:
         """Let everything happen in one cell that is due up to and including ``until_ms``, in order of time."""
         cell = self._cells[name]
-        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        steps: list[Step] = []
         while (due := cell.next_ms()) is not None and due <= until_ms:
             self._changed.add(name)
+            others: dict[str, None] = {}
             while cell.waiting and cell.waiting[0].time_ms == due:
-                self._take(cell, cell.waiting.pop(0), due)
+                others |= dict.fromkeys(self._take(cell, cell.waiting.pop(0), due))
+            cell.learned.forget(due)
             for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= due]:
                 del cell.findings[key]
-            steps += self._judge(name, cell, due)
+            for other in (name, *others):
+                steps += self._judge(other, self._cells[other], due)
         if due is None:
             self._awake.discard(name)
-            if not (cell.findings or cell.alerts):
+            if not (cell.findings or cell.alerts or cell.learned.held):
                 del self._cells[name]
         return steps
 
-    def _judge(self, name: str, cell: CellState, at_ms: int) -> list[tuple[Alert, AlertEvent, Notice | None]]:
+    def _judge(self, name: str, cell: CellState, at_ms: int) -> list[Step]:
         """Assess the cell by each rule and advance its alerts."""
         settings = self.config.situate
-        steps: list[tuple[Alert, AlertEvent, Notice | None]] = []
+        steps: list[Step] = []
         for rule in RULES:
             situation = assess(name, rule, (f.evidence for f in cell.findings.values()))
             held = cell.alerts.get(rule)
@@ -191,14 +212,14 @@ class Assessor:
                     del cell.alerts[rule]
         return steps
 
-    def _announce(self, held: OpenAlert, event: AlertEvent) -> tuple[Alert, AlertEvent, Notice | None]:
+    def _announce(self, held: OpenAlert, event: AlertEvent) -> Step:
         verdict = hold_back(held.alert, event, self.config.situate, notices=held.notices)
         if isinstance(verdict, HoldReason):
             return held.alert, msgspec.structs.replace(event, held=verdict), None
         held.notices += 1
         return held.alert, msgspec.structs.replace(event, notice_id=verdict.notice_id), verdict
 
-    def _number(self, steps: list[tuple[Alert, AlertEvent, Notice | None]], offset: int) -> list[Transition]:
+    def _number(self, steps: list[Step], offset: int) -> list[Transition]:
         transitions: list[Transition] = []
         for index, (alert, event, notice) in enumerate(steps):
             target = partition_of(alert.alert_id, self.config.topics.alerts_partitions)
@@ -215,3 +236,19 @@ class Assessor:
             )
             self._heard.sent[target] = (offset, index)
         return transitions
+
+
+def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> Evidence:
+    return Evidence(
+        series=signal.series,
+        layer=signal.layer,
+        reason=signal.reason,
+        level=signal.level,
+        since_ms=since_ms,
+        lineage=signal.lineage,
+        value=signal.value,
+        expected=signal.expected,
+        threshold=signal.threshold,
+        text=signal.text,
+        budget=budget,
+    )

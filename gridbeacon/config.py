@@ -240,6 +240,23 @@ class Detect(Section, frozen=True):
     """A grid event of one of these ``service_code`` is a signal at once."""
 
 
+class AlarmShare(Section, frozen=True):
+    """A part of the alarm budget for a part of the city: cells by the beginning of their code, a kind, a metric."""
+
+    share: Annotated[float, Meta(gt=0, le=1)]
+    cells: str = ""
+    kind: Literal["", "crowd", "traffic", "events"] = ""
+    metric: str = ""
+
+
+class AlarmBudget(Section, frozen=True):
+    """How many alarms of the learned layer the whole city wants. Limits and urgent reports never wait for it."""
+
+    per_week: Positive = 20.0
+    shares: tuple[AlarmShare, ...] = ()
+    """Parts that are set aside; the first one that fits a series is its own. What is left is for all others."""
+
+
 class Situate(Section, frozen=True):
     """From signals to alerts."""
 
@@ -312,6 +329,7 @@ class Config(Section, frozen=True):
     limits: Limits = Limits()
     quality: Quality = Quality()
     detect: Detect = Detect()
+    alarm_budget: AlarmBudget = AlarmBudget()
     situate: Situate = Situate()
     notify: Notify = Notify()
     store: Store = Store()

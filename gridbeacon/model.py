@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gridbeacon.reasons import (
+    BudgetReason,
     Certainty,
     ConditionState,
     HandlingState,
@@ -39,7 +40,8 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One registered source: a camera zone, a counting loop, a lane.
 
     ``grid_id`` is the code of its unit grid cell; ``area_m2`` (> 0) the watched area, ``width_m`` (> 0) of the passage,
-    ``capacity`` (> 0) people; ``interval_secs`` (> 0) between two observations.
+    ``capacity`` (> 0) people; ``interval_secs`` (> 0) between two observations; ``near`` the codes of the cells that
+    adjoin its own.
     """
 
     sensor_id: str
@@ -52,6 +54,7 @@ class Sensor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     width_m: float | None = None
     surface: Surface = Surface.LEVEL
     interval_secs: float = 60.0
+    near: tuple[str, ...] = ()
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -180,7 +183,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
     ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth.
+    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -197,6 +200,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: float | None = None
     threshold: float | None = None
     score: float | None = None
+    near: tuple[str, ...] = ()
     text: str = ""
 
 
@@ -205,7 +209,9 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
-    gap; ``tick`` passes time on.
+    gap; ``tick`` passes time on. ``born`` are the learned series that began with this message, as (cell, class, how
+    many), of this partition's cells; ``series`` is how many the producer has in each pool of the alarm budget, wherever
+    they are, when that has changed.
     """
 
     partition: int
@@ -213,10 +219,28 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     previous: int
     signals: tuple[Signal, ...]
     tick: Tick | None = None
+    born: tuple[tuple[str, str, int], ...] = ()
+    series: tuple[int, ...] = ()
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the alarm budget says of a learned finding: ``rate`` and ``limit`` in alarms a week over the city, ``left``
+    of the week's alarms, ``partners`` the series that corroborate it."""
+
+    reason: BudgetReason
+    rate: float
+    limit: float
+    left: float
+    partners: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> bool:
+        """Whether it is to be told."""
+        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding that stands behind an alert right now."""
+    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told."""
 
     series: str
     layer: str
@@ -228,6 +252,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     expected: float | None = None
     threshold: float | None = None
     text: str = ""
+    budget: Decision | None = None
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):

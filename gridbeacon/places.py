@@ -2,6 +2,8 @@
 
 from zlib import crc32
 
+from gridbeacon.config import AlarmBudget
+
 
 def area_of(grid_id: str, digits: int = 6) -> str:
     """Return the area (county, district) of a grid cell: the first ``digits`` characters of its code.
@@ -19,3 +21,30 @@ def partition_of(key: str, partitions: int) -> int:
     2
     """
     return crc32(key.encode()) % partitions
+
+
+def source_of(series: str) -> str:
+    """Return ``kind/source`` of a series name (metric names hold no slash, sources may).
+
+    >>> source_of("crowd/CAM-1/zone-2/people_count"), source_of("crowd/CAM-1/zone-2")
+    ('crowd/CAM-1/zone-2', 'crowd/CAM-1')
+    """
+    return series.rpartition("/")[0]
+
+
+def class_of(series: str) -> str:
+    """Return the class of a series, ``kind/metric``.
+
+    >>> class_of("crowd/CAM-1/zone-2/people_count")
+    'crowd/people_count'
+    """
+    return f"{series.partition('/')[0]}/{series.rpartition('/')[2]}"
+
+
+def pool_of(budget: AlarmBudget, cell: str, metric_class: str) -> int:
+    """Return the number of the first share of the alarm budget that names this cell and class, from 1; else 0."""
+    kind, _, metric = metric_class.partition("/")
+    for number, one in enumerate(budget.shares, 1):
+        if cell.startswith(one.cells) and one.kind in ("", kind) and one.metric in ("", metric):
+            return number
+    return 0

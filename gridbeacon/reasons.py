@@ -172,6 +172,18 @@ class HoldReason(StrEnum):
     LEVEL_LOWERED = "level_lowered"
 
 
+class BudgetReason(StrEnum):
+    """Why a learned finding became an alarm, or did not."""
+
+    TOLD = "told"
+    SAME_SITUATION = "same_situation"
+    """It belongs to an alarm that was told already, and costs nothing."""
+    TOO_COMMON = "too_common"
+    """As odd as this comes more often than the limit allows."""
+    TOO_WEAK_ALONE = "too_weak_alone"
+    """Its score is too small for a finding that nothing corroborates."""
+
+
 class DeliveryOutcome(StrEnum):
     """How one attempt to deliver a notice to one endpoint ended."""
 

@@ -47,7 +47,13 @@ def load_registry(config: Config, base: Path) -> Registry:
             _check_cell(where, cell, config.grid.pattern)
             if cells.setdefault(cell.grid_id, cell) is not cell:
                 raise ConfigError(f"{where}: grid_id {cell.grid_id!r} occurs twice; remove one")
-    return Registry(sensors, cells)
+    near = {
+        name: msgspec.structs.replace(sensor, near=cells[sensor.grid_id].neighbours)
+        if sensor.grid_id in cells
+        else sensor
+        for name, sensor in sensors.items()
+    }
+    return Registry(near, cells)
 
 
 def _rows(path: Path) -> Iterator[Row]:

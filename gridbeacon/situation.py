@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from gridbeacon.model import Evidence, Situation
+from gridbeacon.places import source_of
 from gridbeacon.reasons import Certainty, Level, Reason
 
 #: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
@@ -11,18 +12,13 @@ DATA_HEALTH = "data_health"
 RULES = (SAFETY, DATA_HEALTH)
 
 
+LEARNED = "learned"
+"""The layer whose findings wait for the alarm budget."""
+
+
 def rule_of(evidence: Evidence) -> str:
     """Return the rule that a finding counts for."""
     return DATA_HEALTH if evidence.layer == "quality" else SAFETY
-
-
-def source_of(series: str) -> str:
-    """Return ``kind/source`` of a series name (metric names hold no slash, sources may).
-
-    >>> source_of("crowd/CAM-1/zone-2/people_count"), source_of("crowd/CAM-1/zone-2")
-    ('crowd/CAM-1/zone-2', 'crowd/CAM-1')
-    """
-    return series.rpartition("/")[0]
 
 
 def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | None:
@@ -42,10 +38,10 @@ def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | No
     top = standing[0]
     layers = {e.layer for e in standing}
     level = top.level
-    if rule == SAFETY and layers == {"learned"}:
+    if rule == SAFETY and layers == {LEARNED}:
         sources = {source_of(e.series) for e in standing}
         level = Level.YELLOW if len(sources) > 1 else Level.BLUE
-    sensed = [e for e in standing if e.layer in ("limit", "learned")]
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED)]
     return Situation(
         cell=cell,
         rule=rule,

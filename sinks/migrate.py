@@ -59,6 +59,8 @@ def rendered(statement: str, config: Config) -> list[str]:
     database, cluster = config.clickhouse.database, config.clickhouse.cluster
     text = statement.replace("{database}", database).replace("{timezone}", config.timezone)
     text = re.sub(r"^CREATE (TABLE|VIEW|MATERIALIZED VIEW|DICTIONARY) (?!IF )", r"CREATE \1 IF NOT EXISTS ", text)
+    text = re.sub(r"\b(MODIFY|RENAME|COMMENT|DROP) COLUMN (?!IF )", r"\1 COLUMN IF EXISTS ", text)
+    text = re.sub(r"\bADD COLUMN (?!IF )", "ADD COLUMN IF NOT EXISTS ", text)
     return on_cluster(text, cluster, database) if cluster else [text]
 
 
