@@ -4,6 +4,7 @@ Three layers judge each row: limits and data quality (``kernel``), then the lear
 from the frames' ticks alone: what has gone quiet, and which windows of grid events are over.
 """
 
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from detectors.states import States
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, no_rows
-from gridbeacon.model import GridEvent, Position, Sensor, Signal, Tick
+from gridbeacon.model import Born, GridEvent, Position, Sensor, Signal, Tick
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
@@ -45,14 +46,14 @@ class Heard(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
-    None), how many rows and events were repeats, and the (cell, class) of each learned series that is new."""
+    None), how many rows and events were repeats, and the learned series that are new."""
 
     judged: Judged
     events: tuple[GridEvent, ...]
     signals: tuple[Signal, ...]
     tick: Tick | None
     repeats: int
-    born: tuple[tuple[str, str], ...] = ()
+    born: tuple[Born, ...] = ()
 
 
 class Observer:
@@ -137,15 +138,17 @@ class Observer:
         else:
             self._later.append((key, value))  # a series needs its source, which may come after it
 
-    def _born(self) -> tuple[tuple[str, str], ...]:
-        """Return the (cell, class) of each learned series that is new since the last call."""
-        states, found = self.states, []
+    def _born(self) -> tuple[Born, ...]:
+        """Return the learned series that are new since the last call, in order of time, cell and class."""
+        states = self.states
+        found: Counter[tuple[int, str, str]] = Counter()
         for number in states.born:
             source, metric = states.series_keys[number]
             if METRICS[metric].learned:
-                found.append((states.cells[source], f"{METRICS[metric].kind}/{METRICS[metric].name}"))
+                metric_class = f"{METRICS[metric].kind}/{METRICS[metric].name}"
+                found[int(states.series["first_ms"][number]), states.cells[source], metric_class] += 1
         states.born.clear()
-        return tuple(found)
+        return tuple(Born(*key, count) for key, count in sorted(found.items()))
 
     def _settle(self) -> None:
         """Restore the series, once all sources are here."""

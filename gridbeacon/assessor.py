@@ -5,6 +5,7 @@ event time, so that the way in which producers interleave changes nothing. Live,
 """
 
 from bisect import insort
+from heapq import heappop, heappush
 
 import msgspec
 
@@ -16,7 +17,7 @@ from gridbeacon.notices import hold_back
 from gridbeacon.places import partition_of
 from gridbeacon.reasons import ConditionState, HoldReason, Level
 from gridbeacon.situation import LEARNED, RULES, assess
-from gridbeacon.triage import Ledger, Place, Triage
+from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
 
 
@@ -90,15 +91,15 @@ class Assessor:
         self._heard.taken[batch.partition] = batch.offset
         if batch.tick is not None:
             self._heard.clock.hear(batch.tick)
-        self._triage.count(batch)
         steps: list[Step] = []
         replayed = self.config.clock == "event"
         now = self._heard.clock.time_ms
+        self._triage.count(batch, None if replayed else now or 0)
         touched = dict.fromkeys(signal.cell for signal in batch.signals)
         for signal in batch.signals:
             cell = self._cells.setdefault(signal.cell, CellState())
             if replayed:
-                insort(cell.waiting, signal, key=lambda s: s.time_ms)
+                insort(cell.waiting, signal, key=lambda s: (s.time_ms, s.series))
             else:
                 touched |= dict.fromkeys(self._take(cell, signal, signal.time_ms if now is None else now))
         for name in touched:
@@ -108,14 +109,13 @@ class Assessor:
                 at_ms = now if now is not None else max(s.time_ms for s in batch.signals)
                 steps += self._judge(name, self._cells[name], at_ms)
         if now is not None:
-            for name in sorted(self._awake):
-                steps += self._pass_time(name, now)
+            steps += self._pass_time(now)
         return self._number(steps, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
-        records.append((b"ledger", msgspec.json.encode(self._triage.ledger)))
+        records += self._triage.changed()
         for name in self._changed:
             cell = self._cells.get(name)
             records.append((b"cell:" + name.encode(), None if cell is None else msgspec.json.encode(cell)))
@@ -127,10 +127,10 @@ class Assessor:
         if key == b"heard":
             self._heard = msgspec.json.decode(value, type=Heard)
             return
-        if key == b"ledger":
-            self._triage.restore(msgspec.json.decode(value, type=Ledger))
-            return
         kind, _, name = key.decode().partition(":")
+        if kind in (LEDGER, CENSUS, TAIL):
+            self._triage.restore(kind, name, value)
+            return
         if kind != "cell":
             raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
         self._cells[name] = msgspec.json.decode(value, type=CellState)
@@ -166,25 +166,42 @@ class Assessor:
             self._awake.add(name)
         return [name for name, *_ in told if name != signal.cell]
 
-    def _pass_time(self, name: str, until_ms: int) -> list[Step]:
-        """Let everything happen in one cell that is due up to and including ``until_ms``, in order of time."""
-        cell = self._cells[name]
+    def _pass_time(self, until_ms: int) -> list[Step]:
+        """Let everything happen that is due up to and including ``until_ms``, in order of time and cell."""
         steps: list[Step] = []
-        while (due := cell.next_ms()) is not None and due <= until_ms:
+        due: list[tuple[int, str]] = []
+        for name in sorted(self._awake):
+            self._call(due, name, until_ms)
+        while due:
+            at_ms, name = heappop(due)
+            cell = self._cells.get(name)
+            if cell is None or cell.next_ms() != at_ms:
+                continue  # it was called twice
+            self._triage.pass_time(at_ms)
             self._changed.add(name)
             others: dict[str, None] = {}
-            while cell.waiting and cell.waiting[0].time_ms == due:
-                others |= dict.fromkeys(self._take(cell, cell.waiting.pop(0), due))
-            cell.learned.forget(due)
-            for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= due]:
+            while cell.waiting and cell.waiting[0].time_ms == at_ms:
+                others |= dict.fromkeys(self._take(cell, cell.waiting.pop(0), at_ms))
+            cell.learned.forget(at_ms)
+            for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= at_ms]:
                 del cell.findings[key]
             for other in (name, *others):
-                steps += self._judge(other, self._cells[other], due)
-        if due is None:
+                steps += self._judge(other, self._cells[other], at_ms)
+                self._call(due, other, until_ms)
+        self._triage.pass_time(until_ms)
+        return steps
+
+    def _call(self, due: list[tuple[int, str]], name: str, until_ms: int) -> None:
+        """Put a cell on the list when something is due in it; let it sleep, or go, when nothing ever is."""
+        cell = self._cells[name]
+        next_ms = cell.next_ms()
+        if next_ms is not None and next_ms <= until_ms:
+            heappush(due, (next_ms, name))
+        if next_ms is None:
             self._awake.discard(name)
             if not (cell.findings or cell.alerts or cell.learned.held):
                 del self._cells[name]
-        return steps
+                self._changed.add(name)
 
     def _judge(self, name: str, cell: CellState, at_ms: int) -> list[Step]:
         """Assess the cell by each rule and advance its alerts."""

@@ -6,7 +6,7 @@ Each finding gets a *false-alarm rate*: how often a quiet city of this size woul
 - with others: what stands at the same time in the cell or next to it, in other sources, makes chance less likely.
   Each of the three rarest multiplies by p = min(1, K·r·D·(1 + ln(R / r))): K series are near, D is how long a finding
   stands, R the rate of all findings; the logarithm is the price of choosing.
-- the limit: a finding is told when its rate is at most the budget times e^b. Every alarm lowers b by 0.05, and time
+- the limit: a finding is told when its rate is at most the budget times e^b. Every alarm lowers b by 0.1, and time
   raises it as much per alarm that was due: in the long run as many are told as the budget says, whatever the scores
   are worth (adaptive conformal inference, Gibbs and Candès 2021). When a week's alarms pass the budget, the limit falls
   at once, to a fiftieth at a quarter above it.
@@ -23,8 +23,8 @@ from gridbeacon.tails import FLOOR, WEEK_MS, Tail, assumed
 
 STANDS_MS = 2 * 3_600_000
 """How long a finding counts as standing for others, and an alarm as the same situation."""
-GAIN = 0.05
-LOWEST, HIGHEST = -5.0, 1.5
+GAIN = 0.1
+LOWEST, HIGHEST = -5.0, 1.0
 """Bounds of b."""
 PARTNERS = 3
 ALONE_FROM = 1.0

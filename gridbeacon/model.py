@@ -204,14 +204,22 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     text: str = ""
 
 
+class Born(msgspec.Struct, frozen=True):
+    """Learned series of one class (``kind/metric``) that began in a cell at a time."""
+
+    time_ms: int
+    cell: str
+    metric_class: str
+    count: int
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
-    gap; ``tick`` passes time on. ``born`` are the learned series that began with this message, as (cell, class, how
-    many), of this partition's cells; ``series`` is how many the producer has in each pool of the alarm budget, wherever
-    they are, when that has changed.
+    gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many).
     """
 
     partition: int
@@ -219,8 +227,8 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     previous: int
     signals: tuple[Signal, ...]
     tick: Tick | None = None
-    born: tuple[tuple[str, str, int], ...] = ()
-    series: tuple[int, ...] = ()
+    born: tuple[Born, ...] = ()
+    pools: tuple[tuple[int, int, int], ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

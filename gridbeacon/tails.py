@@ -62,7 +62,7 @@ class Tail(msgspec.Struct):
 
     def rate(self, score: float) -> float:
         """Return how many findings of at least this score a series of this class has a week."""
-        now = 2.0 ** ((self.at_ms - self.base_ms) / HALF_LIFE_MS)
+        now = math.exp2((self.at_ms - self.base_ms) / HALF_LIFE_MS)
         least = _bin(score)
         seen = sum(weight for place, weight in self.bins.items() if place >= least) / now
         return (seen + PRIOR_WEEKS * assumed(score)) / (self.weeks / now + PRIOR_WEEKS)
@@ -71,11 +71,11 @@ class Tail(msgspec.Struct):
         """Return what counts as one now: newer things weigh more, instead of older ones less."""
         halves = (now_ms - self.base_ms) / HALF_LIFE_MS
         if halves > _REBASE:
-            shrink = 2.0**-halves
+            shrink = math.exp2(-halves)
             self.weeks *= shrink
             self.bins = {place: weight * shrink for place, weight in self.bins.items() if weight * shrink > 1e-6}
             self.base_ms, halves = now_ms, 0.0
-        return float(2.0 ** max(halves, -_REBASE))
+        return math.exp2(max(halves, -_REBASE))
 
 
 def _bin(score: float) -> int:

@@ -3,7 +3,9 @@
 What is held back is kept while it stands: a finding that comes later, of another source near by, may corroborate it.
 """
 
+from bisect import insort
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
@@ -16,10 +18,13 @@ from gridbeacon.budget import (
     tail_of,
 )
 from gridbeacon.config import AlarmBudget
-from gridbeacon.model import Decision, Signal, SignalBatch
+from gridbeacon.model import Born, Decision, Signal, SignalBatch
 from gridbeacon.places import class_of, pool_of, source_of
 from gridbeacon.reasons import BudgetReason
 from gridbeacon.tails import Tail
+
+LEDGER, CENSUS, TAIL = "ledger", "census", "tail"
+"""The kinds of records of its state."""
 
 
 class Held(msgspec.Struct):
@@ -57,37 +62,73 @@ class Place(msgspec.Struct):
 
 
 class Ledger(msgspec.Struct):
-    """What triage knows beside the cells: series by cell and class, by producer and pool, tails, and pools."""
+    """How the budget stands: series of each pool in the whole city, births still to come, and the pools."""
 
-    census: dict[str, dict[str, int]] = msgspec.field(default_factory=dict)
-    totals: dict[int, tuple[int, ...]] = msgspec.field(default_factory=dict)
-    here: list[int] = msgspec.field(default_factory=list)
-    tails: dict[str, Tail] = msgspec.field(default_factory=dict)
+    series: list[int] = msgspec.field(default_factory=list)
+    coming: list[tuple[int, Born | tuple[int, int]]] = msgspec.field(default_factory=list)
     pools: list[Pool] = msgspec.field(default_factory=list)
 
 
 class Triage:
-    """Decides which learned findings of one ``signals`` partition are told."""
+    """Decides which learned findings of one ``signals`` partition are told.
+
+    ``census`` counts the learned series of each cell by class; ``tails`` are the classes' scores.
+    """
 
     def __init__(self, budget: AlarmBudget) -> None:
         self._budget = budget
+        self._ledger = Ledger()
+        self._census: dict[str, dict[str, int]] = {}
+        self._tails: dict[str, Tail] = {}
         self._sizes: dict[str, int] = {}
-        self.ledger = Ledger()
-        self._restore_sizes()
+        self._here = [0] * (len(budget.shares) + 1)
+        self._changed: set[tuple[str, str]] = set()
+        self._fit()
 
-    def restore(self, ledger: Ledger) -> None:
-        """Take back the ledger; the configuration may have other pools now."""
-        self.ledger = ledger
-        self._restore_sizes()
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return (key, value) of all state that changed since the last call."""
+        kept: dict[str, Any] = {CENSUS: self._census, TAIL: self._tails}
+        records: list[tuple[bytes, bytes | None]] = [(LEDGER.encode(), msgspec.json.encode(self._ledger))]
+        for kind, name in sorted(self._changed):
+            records.append((f"{kind}:{name}".encode(), msgspec.json.encode(kept[kind][name])))
+        self._changed.clear()
+        return records
 
-    def count(self, batch: SignalBatch) -> None:
-        """Take what a producer says of its series: new ones in cells of this partition, and how many it has in all."""
-        for cell, metric_class, more in batch.born:
-            of = self.ledger.census.setdefault(cell, {})
-            of[metric_class] = of.get(metric_class, 0) + more
-            self._grow(cell, metric_class, more)
-        if batch.series:
-            self.ledger.totals[batch.partition] = batch.series
+    def restore(self, kind: str, name: str, value: bytes) -> None:
+        """Take back one record of ``changed``: its key's two parts and its value."""
+        if kind == LEDGER:
+            self._ledger = msgspec.json.decode(value, type=Ledger)
+            self._fit()
+        elif kind == TAIL:
+            self._tails[name] = msgspec.json.decode(value, type=Tail)
+        else:
+            self._census[name] = msgspec.json.decode(value, type=dict[str, int])
+            for metric_class, count in self._census[name].items():
+                self._grow(name, metric_class, count)
+
+    def count(self, batch: SignalBatch, now_ms: int | None) -> None:
+        """Take what a producer says of new series; it holds from their time on, or at once when ``now_ms`` is given."""
+        coming = self._ledger.coming
+        for born in batch.born:
+            insort(coming, (born.time_ms, born), key=_order)
+        for time_ms, pool, more in batch.pools:
+            insort(coming, (time_ms, (pool, more)), key=_order)
+        if now_ms is not None:
+            self.pass_time(max((time_ms for time_ms, _ in coming), default=now_ms))
+
+    def pass_time(self, now_ms: int) -> None:
+        """Let the series be born that are, by now."""
+        coming = self._ledger.coming
+        while coming and coming[0][0] <= now_ms:
+            _, one = coming.pop(0)
+            if isinstance(one, tuple):
+                pool, more = one
+                self._ledger.series[pool] += more
+                continue
+            of = self._census.setdefault(one.cell, {})
+            of[one.metric_class] = of.get(one.metric_class, 0) + one.count
+            self._changed.add((CENSUS, one.cell))
+            self._grow(one.cell, one.metric_class, one.count)
 
     def end(self, place: Place, key: str, now_ms: int) -> None:
         """A finding has ended."""
@@ -102,7 +143,8 @@ class Triage:
         place = places[cell]
         place.near = tuple(dict.fromkeys((*place.near, *signal.near)))
         metric_class = class_of(signal.series)
-        tail = tail_of(self.ledger.tails, metric_class, now_ms)
+        tail = tail_of(self._tails, metric_class, now_ms)
+        self._changed.add((TAIL, metric_class))
         tail.watch(self._sizes.get(metric_class, 0), now_ms)
         score = signal.score or 0.0
         tail.add(score, now_ms)
@@ -130,7 +172,7 @@ class Triage:
                 other.decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
                 told.append((name, k, other))
         if decision.reason is BudgetReason.TOLD:
-            self.ledger.pools[pool_of(self._budget, cell, metric_class)].spend(now_ms)
+            self._ledger.pools[pool_of(self._budget, cell, metric_class)].spend(now_ms)
         for name, *_ in told:
             places[name].told_ms = now_ms
         return told
@@ -139,12 +181,11 @@ class Triage:
         self, cell: str, metric_class: str, one: Candidate, others: list[Held], around: list[str], now_ms: int
     ) -> Decision:
         number = pool_of(self._budget, cell, metric_class)
-        totals = self.ledger.totals.values()
-        series = max(sum(of[number] for of in totals if number < len(of)), self.ledger.here[number], 1)
-        nearby = sum(sum(self.ledger.census.get(name, {}).values()) for name in around)
+        series = max(self._ledger.series[number], self._here[number], 1)
+        nearby = sum(sum(self._census.get(name, {}).values()) for name in around)
         rate, partners = false_alarm_rate(one, (held.candidate for held in others), series, nearby)
-        share = self.ledger.here[number] / series
-        limit, left = self.ledger.pools[number].limit(pool_budget(self._budget, number), share, now_ms)
+        share = self._here[number] / series
+        limit, left = self._ledger.pools[number].limit(pool_budget(self._budget, number), share, now_ms)
         reason = BudgetReason.TOLD
         if rate > limit:
             reason = BudgetReason.TOO_COMMON
@@ -152,19 +193,20 @@ class Triage:
             reason = BudgetReason.TOO_WEAK_ALONE
         return Decision(reason=reason, rate=rate, limit=limit, left=left, partners=tuple(partners))
 
-    def _restore_sizes(self) -> None:
-        """Make room for every pool, and count the series of each anew."""
-        pools = len(self._budget.shares) + 1
-        ledger = self.ledger
-        ledger.pools = (ledger.pools + [Pool() for _ in range(pools)])[:pools]
-        ledger.here, self._sizes = [0] * pools, {}
-        for cell, of in ledger.census.items():
-            for metric_class, count in of.items():
-                self._grow(cell, metric_class, count)
-
     def _grow(self, cell: str, metric_class: str, more: int) -> None:
-        self.ledger.here[pool_of(self._budget, cell, metric_class)] += more
+        self._here[pool_of(self._budget, cell, metric_class)] += more
         self._sizes[metric_class] = self._sizes.get(metric_class, 0) + more
+
+    def _fit(self) -> None:
+        """Make the ledger as long as there are pools: the configuration may have changed."""
+        count, ledger = len(self._here), self._ledger
+        ledger.pools = (ledger.pools + [Pool() for _ in range(count)])[:count]
+        ledger.series = (ledger.series + [0] * count)[:count]
+
+
+def _order(one: tuple[int, Born | tuple[int, int]]) -> tuple[int, str, str]:
+    time_ms, what = one
+    return (time_ms, what.cell, what.metric_class) if isinstance(what, Born) else (time_ms, "", "")
 
 
 def pool_budget(budget: AlarmBudget, number: int) -> float:

@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Signal, SignalBatch
+from gridbeacon.model import Born, Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import decode_frame, encode_scored
@@ -15,18 +15,6 @@ from streams.partition import Machine, Output
 from streams.role import Role
 
 SENT = b"sent"
-
-
-class Sent(msgspec.Struct):
-    """The last offset sent to each signals partition, and how many learned series each pool of the budget has here."""
-
-    offsets: dict[int, int] = msgspec.field(default_factory=dict)
-    series: list[int] = msgspec.field(default_factory=list)
-
-    def add(self, pool: int) -> None:
-        """Count one more series of a pool."""
-        self.series += [0] * (pool + 1 - len(self.series))
-        self.series[pool] += 1
 
 
 class DetectMachine(Machine):
@@ -38,7 +26,7 @@ class DetectMachine(Machine):
         self._partition = partition
         self._scores = config.topics.prefix + topics.SCORES
         self._signals = config.topics.prefix + topics.SIGNALS
-        self._sent = Sent()
+        self._sent: dict[int, int] = {}
 
     def apply(self, offset: int, value: bytes) -> list[Output]:
         """Observe one frame; return its scores and, where there is something to say, signals and time."""
@@ -59,23 +47,24 @@ class DetectMachine(Machine):
         split: dict[int, list[Signal]] = {}
         for finding in observed.signals:
             split.setdefault(partition_of(area_of(finding.cell, digits), count), []).append(finding)
-        born: dict[int, Counter[tuple[str, str]]] = {}
-        for cell, metric_class in observed.born:
-            born.setdefault(partition_of(area_of(cell, digits), count), Counter())[cell, metric_class] += 1
-            self._sent.add(pool_of(self._config.alarm_budget, cell, metric_class))
+        born: dict[int, list[Born]] = {}
+        pools: Counter[tuple[int, int]] = Counter()
+        for one in observed.born:
+            born.setdefault(partition_of(area_of(one.cell, digits), count), []).append(one)
+            pools[one.time_ms, pool_of(self._config.alarm_budget, one.cell, one.metric_class)] += one.count
         batches: list[tuple[int, SignalBatch]] = []
         for number in range(count) if observed.tick is not None or born else sorted(split):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
-                previous=self._sent.offsets.get(number, -1),
+                previous=self._sent.get(number, -1),
                 signals=tuple(split.get(number, ())),
                 tick=observed.tick,
-                born=tuple((cell, name, more) for (cell, name), more in born.get(number, Counter()).items()),
-                series=tuple(self._sent.series) if born else (),
+                born=tuple(born.get(number, ())),
+                pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )
             batches.append((number, batch))
-            self._sent.offsets[number] = offset
+            self._sent[number] = offset
         return batches
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
@@ -85,7 +74,7 @@ class DetectMachine(Machine):
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
         if key == SENT:
-            self._sent = msgspec.json.decode(value, type=Sent)
+            self._sent = msgspec.json.decode(value, type=dict[int, int])
         else:
             self.observer.restore(key, value)
 

@@ -41,6 +41,7 @@ def signal(line: str) -> Signal:
         time_ms=at(clock),
         lineage=Position("crowd.metrics", 0, at(clock) // 1000),
         kind=Kind.CROWD,
+        score=2.0 if LAYERS[Reason(reason)] == "learned" and level != "none" else None,
         text=f"{reason} at {source}",
     )
 

@@ -1,0 +1,150 @@
+"""A city of 5,000 quiet series under a budget of 20 alarms a week: how many are told, and are bursts still found?
+
+    python -m bench.quiet_city [--series 5000] [--quick]
+
+The engine itself, from frames to alerts: observe, triage and advance over five-minute values of the ten families of
+``bench.quiet`` for 60 days, five series to a cell, cells in a row with two neighbours each. First all is quiet: alarms
+per week after the third week. Then the same city with half as many bursts a week as the budget has (two hours at three
+times the values), each in two series of one cell: how many of these are told, and how many other alarms there are.
+"""
+
+import argparse
+import time
+
+import numpy as np
+
+from bench.quiet import BEGIN_MS, BURST, DAYS, FAMILIES, LATE, PER_DAY
+from gridbeacon.assessor import Assessor
+from gridbeacon.config import AlarmBudget, Config, Topics
+from gridbeacon.frame import F4, Frame, Rows
+from gridbeacon.lifecycle import Event
+from gridbeacon.model import Sensor, Tick
+from gridbeacon.vocabulary import METRIC_NUMBER, Kind
+from streams.detect import DetectMachine
+
+STEP_MS, WEEK = 300_000, 7 * PER_DAY
+PER_CELL, FIRST_WEEK = 5, 3
+KINDS = (Kind.CROWD, Kind.TRAFFIC)
+METRICS = (METRIC_NUMBER[Kind.CROWD, "people_count"], METRIC_NUMBER[Kind.TRAFFIC, "intensity_per_h"])
+Burst = tuple[int, int, int]
+
+
+def cell_of(number: int) -> str:
+    """Return the cell of a series."""
+    return f"310101{number // PER_CELL:09d}"
+
+
+def sensors(count: int) -> tuple[Sensor, ...]:
+    """Return one sensor per series, of both kinds in turn."""
+    found = []
+    for n in range(count):
+        near = tuple(cell_of(m) for m in (n - PER_CELL, n + PER_CELL) if 0 <= m < count)
+        found.append(Sensor(sensor_id=f"S{n}", kind=KINDS[n % 2], grid_id=cell_of(n), interval_secs=300, near=near))
+    return tuple(found)
+
+
+def bursts(count: int, per_week: float, seed: int) -> list[Burst]:
+    """Return (first step, series, series) of each burst: two series of one cell."""
+    random = np.random.default_rng([seed, 7])
+    found = []
+    for start in range(FIRST_WEEK * WEEK, (DAYS - 1) * PER_DAY, round(WEEK / per_week)):
+        a, b = random.choice(PER_CELL, 2, replace=False) + int(random.integers(count // PER_CELL)) * PER_CELL
+        found.append((start + int(random.integers(PER_DAY // 4)), int(a), int(b)))
+    return found
+
+
+def values(count: int, put: list[Burst], seed: int) -> F4:
+    """Return the values of all series, [steps, series]; the families take turns in pairs."""
+    factors: dict[int, list[int]] = {}
+    for start, *both in put:
+        for n in both:
+            factors.setdefault(n, []).append(start)
+    whole = np.empty((DAYS * PER_DAY, count), np.float32)
+    made = list(FAMILIES.values())
+    for n in range(count):
+        times = np.ones(DAYS * PER_DAY)
+        for start in factors.get(n, ()):
+            times[start : start + BURST] = 3.0
+        whole[:, n] = np.maximum(made[n // 2 % len(made)](np.random.default_rng([seed, n]), times), 0)
+    return whole
+
+
+def told(count: int, put: list[Burst], seed: int, per_week: float) -> list[tuple[int, str]]:
+    """Return (step, cell) of each alert that the engine opens."""
+    one = Topics(observations_partitions=1, signals_partitions=1, source_partitions=1)
+    config = Config(clock="event", alarm_budget=AlarmBudget(per_week=per_week), topics=one)
+    machine, assessor = DetectMachine(config, 0), Assessor(config, 0)
+    whole, of = values(count, put, seed), np.arange(count)
+    names = tuple(f"S{n}" for n in range(count))
+    nothing, none = np.full(count, np.nan, np.float32), np.zeros(count, np.uint8)
+    found: list[tuple[int, str]] = []
+    batches = 0
+    for step in range(len(whole)):
+        now_ms = BEGIN_MS + step * STEP_MS
+        rows = Rows(
+            sources=names,
+            topics=("crowd.metrics",),
+            source=of.astype(np.int32),
+            metric=np.array(METRICS, np.uint8)[of % 2],
+            observed_ms=np.full(count, now_ms),
+            value=whole[step].astype(float),
+            coverage=nothing,
+            confidence=nothing,
+            surface=none,
+            motion=none,
+            topic=none,
+            partition=np.zeros(count, np.int32),
+            offset=np.full(count, step),
+            index=of.astype(np.int32),
+        )
+        defined = sensors(count) if step == 0 else ()
+        observed = machine.observer.observe(Frame(now_ms, rows, defined, ticks=(Tick("made/0", now_ms, 1),)), step)
+        for _, batch in machine.batches(observed, step):
+            found += [
+                (step, transition.alert.cell)
+                for transition in assessor.assess(batch, batches)
+                if transition.event.event is Event.OPENED and transition.alert.rule == "safety"
+            ]
+            batches += 1
+    return found
+
+
+def situations(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return the first alert of each situation: what opens in a cell or next to it within two hours belongs to it."""
+    first: list[tuple[int, str]] = []
+    last: list[tuple[int, int]] = []
+    for step, cell in found:
+        place = int(cell[6:])
+        if not any(step - s <= LATE and abs(place - p) <= 1 for s, p in last):
+            first.append((step, cell))
+        last = [(s, p) for s, p in last if step - s <= LATE] + [(step, place)]
+    return first
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.quiet_city", description=__doc__)
+    parser.add_argument("--series", type=int, default=5000)
+    parser.add_argument("--budget", type=float, default=20.0, help="alarms a week")
+    parser.add_argument("--quick", action="store_true", help="250 series, budget 4")
+    options = parser.parse_args()
+    count, budget = (250, 4.0) if options.quick else (options.series, options.budget)
+    weeks = DAYS / 7 - FIRST_WEEK
+    begun = time.perf_counter()
+    quiet = situations(told(count, [], 0, budget))
+    print(f"{count} series, {DAYS} days, budget {budget:g} a week; {time.perf_counter() - begun:.0f} s\n")
+    by_week = np.bincount([step // WEEK for step, _ in quiet], minlength=DAYS // 7)[: DAYS // 7]
+    late = [step for step, _ in quiet if step >= FIRST_WEEK * WEEK]
+    print(f"quiet: {len(late) / weeks:.1f} alarms a week after week {FIRST_WEEK}; by week {by_week.tolist()}")
+    put = bursts(count, budget / 2, 0)
+    found = situations(told(count, put, 0, budget))
+    hits = [any(0 <= step - start <= LATE and cell == cell_of(a) for step, cell in found) for start, a, _ in put]
+    late = [step for step, _ in found if step >= FIRST_WEEK * WEEK]
+    print(
+        f"with {len(put)} bursts in two series each: {np.mean(hits):.3f} of them told; "
+        f"{(len(late) - sum(hits)) / weeks:.1f} other alarms a week, {len(late) / weeks:.1f} in all"
+    )
+
+
+if __name__ == "__main__":
+    main()
