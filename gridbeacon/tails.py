@@ -52,13 +52,14 @@ class Tail(msgspec.Struct):
     def watch(self, series: int, now_ms: int) -> None:
         """Count the time since the last call: so many series were watched."""
         if now_ms > self.at_ms:
-            self.weeks += series * (now_ms - self.at_ms) / WEEK_MS * self._weight(now_ms)
+            weight = self._weight(now_ms)  # which may move the base, so it comes first
+            self.weeks += series * (now_ms - self.at_ms) / WEEK_MS * weight
             self.at_ms = now_ms
 
     def add(self, score: float, now_ms: int) -> None:
         """Count one finding."""
-        place = _bin(score)
-        self.bins[place] = self.bins.get(place, 0.0) + self._weight(now_ms)
+        place, weight = _bin(score), self._weight(now_ms)
+        self.bins[place] = self.bins.get(place, 0.0) + weight
 
     def rate(self, score: float) -> float:
         """Return how many findings of at least this score a series of this class has a week."""

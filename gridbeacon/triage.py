@@ -147,10 +147,10 @@ class Triage:
         self._changed.add((TAIL, metric_class))
         tail.watch(self._sizes.get(metric_class, 0), now_ms)
         score = signal.score or 0.0
-        tail.add(score, now_ms)
         before = place.held.get(key)
         since_ms = signal.time_ms if before is None else before.candidate.since_ms
         one = Candidate(signal.series, source_of(signal.series), score, tail.rate(score), since_ms)
+        tail.add(score, now_ms)
         around = [name for name in (cell, *place.near) if name in places]
         standing = {
             held.candidate.series: (name, k, held)

@@ -11,13 +11,14 @@ from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import TRANSITIONS, Event, advance
-from gridbeacon.model import Alert, AlertEvent, Position, Signal, SignalBatch, Tick, Transition
+from gridbeacon.model import Alert, AlertEvent, Born, Position, Signal, SignalBatch, Tick, Transition
 from gridbeacon.places import partition_of
 from gridbeacon.reasons import ConditionState, Level, Mode, Reason
 from gridbeacon.vocabulary import Kind
 
 CELLS = ("310101001002001", "310101001002002", "310104001002001")
 SECS = 1000
+SCORES = (0.0, 0.8, 1.01, 1.02, 1.1, 3.0)
 Log = list[SignalBatch]
 
 
@@ -36,6 +37,18 @@ def finding(source: int, cell: int, level: Level, time_ms: int, offset: int) -> 
     )
 
 
+def unusual(source: int, cell: int, score: float, time_ms: int, offset: int) -> Signal:
+    """Return a learned finding of a camera; a score of 0 ends it."""
+    return msgspec.structs.replace(
+        finding(source, cell, Level.BLUE if score else Level.NONE, time_ms, offset),
+        layer="learned",
+        series=f"crowd/CAM-{source}/people_count",
+        reason=Reason.ABOVE_EXPECTED,
+        score=score or None,
+        near=(CELLS[1 - cell],) if cell < 2 else (),
+    )
+
+
 @st.composite
 def logs(draw: st.DrawFn) -> tuple[Log, Log]:
     """Draw what two producers write: each in order of time, a tick after each batch, both ticking to the same end."""
@@ -47,9 +60,24 @@ def logs(draw: st.DrawFn) -> tuple[Log, Log]:
             signals = tuple(
                 finding(producer * 10 + s, draw(st.integers(0, 2)), draw(st.sampled_from(Level)), time_ms, offset)
                 for s in range(draw(st.integers(0, 2)))
+            ) + tuple(
+                unusual(producer * 10 + s, draw(st.integers(0, 2)), draw(st.sampled_from(SCORES)), time_ms, offset)
+                for s in range(draw(st.integers(0, 3)))
             )
+            more = draw(st.integers(0, 3))
+            born = (Born(time_ms, CELLS[draw(st.integers(0, 2))], "crowd/people_count", more),) if more else ()
             tick = Tick(str(producer), time_ms, of=2)
-            log.append(SignalBatch(partition=producer, offset=offset, previous=previous, signals=signals, tick=tick))
+            log.append(
+                SignalBatch(
+                    partition=producer,
+                    offset=offset,
+                    previous=previous,
+                    signals=signals,
+                    tick=tick,
+                    born=born,
+                    pools=((time_ms, 0, 100 * more),),
+                )
+            )
             previous = offset
         end = SignalBatch(
             partition=producer, offset=99, previous=previous, signals=(), tick=Tick(str(producer), 10**7, of=2)
