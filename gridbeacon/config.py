@@ -245,7 +245,7 @@ class AlarmShare(Section, frozen=True):
 
     share: Annotated[float, Meta(gt=0, le=1)]
     cells: str = ""
-    kind: Literal["", "crowd", "traffic", "events"] = ""
+    kind: Literal["any", "crowd", "traffic", "events"] = "any"
     metric: str = ""
 
 

@@ -13,6 +13,7 @@ from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Noti
 from gridbeacon.days import check_country, check_subdivision
 from gridbeacon.errors import ConfigError
 from gridbeacon.secrets import secret_bytes
+from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
 ROLES = 5
@@ -36,6 +37,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _calendar(config.calendar)
     yield from _ports(config)
     yield from _limits(config.limits)
+    yield from _learned(config)
     yield from _notify(config.notify)
 
 
@@ -53,6 +55,21 @@ def _general(config: Config) -> Iterator[Mistake]:
     for number, name in enumerate(config.ingest.privacy_fields):
         if not name:
             yield Mistake((f"ingest.privacy_fields[{number}]",), "an empty name would match every field; remove it")
+
+
+def _learned(config: Config) -> Iterator[Mistake]:
+    seen = set()
+    for number, one in enumerate(config.detect.series):
+        key, named = f"detect.series[{number}]", (one.kind, one.metric)
+        if named not in METRIC_NUMBER or not METRICS[METRIC_NUMBER[named]].learned:
+            known = ", ".join(m.name for m in METRICS if m.kind is one.kind and m.learned)
+            yield Mistake((f"{key}.metric",), f"{one.metric!r} is no metric of {one.kind}; choose of {known}")
+        if named in seen:
+            yield Mistake((f"{key}.metric",), f"{one.kind}/{one.metric} has a detector already; remove one")
+        seen.add(named)
+    total = sum(one.share for one in config.alarm_budget.shares)
+    if total > 1.0 + 1e-9:
+        yield Mistake(("alarm_budget.shares",), f"the shares add up to {total:g}; together they may not pass 1")
 
 
 def _broker(broker: Broker) -> Iterator[Mistake]:

@@ -45,6 +45,6 @@ def pool_of(budget: AlarmBudget, cell: str, metric_class: str) -> int:
     """Return the number of the first share of the alarm budget that names this cell and class, from 1; else 0."""
     kind, _, metric = metric_class.partition("/")
     for number, one in enumerate(budget.shares, 1):
-        if cell.startswith(one.cells) and one.kind in ("", kind) and one.metric in ("", metric):
+        if cell.startswith(one.cells) and one.kind in ("any", kind) and one.metric in ("", metric):
             return number
     return 0

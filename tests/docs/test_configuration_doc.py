@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import FieldInfo
 
-from gridbeacon.config import Account, CalendarFile, Config, Ladder, Section, Webhook
+from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Section, Webhook
 from gridbeacon.config_file import load
 from gridbeacon.config_rules import ROLES
 from gridbeacon.config_values import OVERRIDES, say
@@ -22,6 +22,8 @@ IN_WORDS = {
     "notify.webhooks": "a list of webhooks",
     "clickhouse.accounts": "a list of accounts",
     "calendar.files": "a list of files",
+    "detect.series": "a list of choices",
+    "alarm_budget.shares": "a list of shares",
 } | {f"limits.{surface}": "a ladder" for surface in ("moving", "stairs", "standing")}
 """What these keys take is a table of its own."""
 
@@ -41,6 +43,10 @@ def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, F
             yield from keys(Account, f"{key}.")
         if key == "calendar.files":
             yield from keys(CalendarFile, f"{key}.")
+        if key == "detect.series":
+            yield from keys(DetectorOf, f"{key}.")
+        if key == "alarm_budget.shares":
+            yield from keys(AlarmShare, f"{key}.")
 
 
 def documented() -> dict[str, tuple[str, str]]:
@@ -73,6 +79,8 @@ def written(field: FieldInfo) -> str:
 
     if field.required:
         return "required"
+    if field.default_factory is dict:
+        return "`{}`"
     return f"`{one(msgspec.to_builtins(field.default))}`" if field.default != "" else "empty"
 
 

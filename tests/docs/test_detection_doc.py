@@ -7,13 +7,16 @@ import msgspec
 import pytest
 
 from detectors import DETECTORS, episodes, kernel
+from detectors.bank import ANOMALOUS, BAND, FINDING
+from detectors.judge_layout import CONSTANTS
 from detectors.observer import Observer
-from gridbeacon.config import Config, Detect, Ladder, Limits, Quality, Section
+from gridbeacon.budget import ALONE_FROM, GAIN
+from gridbeacon.config import AlarmBudget, Config, Detect, Ladder, Limits, Quality, Section
 from gridbeacon.reasons import Reason
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
 FLAT = re.sub(r"\s+", " ", TEXT)
-SECTIONS: dict[str, type[Section]] = {"limits": Limits, "quality": Quality, "detect": Detect}
+SECTIONS: dict[str, type[Section]] = {"limits": Limits, "quality": Quality, "detect": Detect, "alarm_budget": AlarmBudget}
 
 
 def cells() -> list[list[str]]:
@@ -69,7 +72,7 @@ def test_shares_and_flows_are_the_defaults(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["threshold", "band", "min_history", "min_days", "event_window_secs", "event_grace_secs"]
+    "name", ["warm_up_days", "event_window_secs", "event_grace_secs"]
 )
 def test_numbers_of_the_learned_layer_are_the_defaults(name: str) -> None:
     assert float(row_of(f"detect.{name}")[1]) == getattr(Detect(), name)
@@ -107,5 +110,15 @@ def test_numbers_that_are_not_configured_are_those_of_the_code() -> None:
     assert "zeros are stuck after ten times as many, and not within a day" in FLAT
     assert f"Counts up to {kernel.SMALL_COUNT} may repeat ten times as often" in FLAT
     assert f"end {round(100 - 100 * kernel.CAPACITY_CLOSE)} % below where they begin" in FLAT
-    assert episodes.CALM == 3
-    assert "after three observations in a row below half the threshold" in FLAT
+    assert (episodes.CALM, episodes.CALM_BELOW) == (3, 1)
+    assert "after three observations in a row with a severity below 1" in FLAT
+    assert f"from a severity of {ANOMALOUS:g} or a signal of {FINDING:g} on" in FLAT
+    assert BAND == 4
+    assert "four usual deviations on both sides" in FLAT
+    assert CONSTANTS["growth"][0] == 1.2
+    assert "said again when it grows by a fifth" in FLAT
+    assert kernel.LASTS_MS == 3 * 86_400_000
+    assert f"(`alarm_budget.per_week`, {AlarmBudget().per_week:g} by default)" in FLAT
+    assert GAIN == 0.1
+    assert "each alarm lowers it by a tenth" in FLAT
+    assert ALONE_FROM == FINDING
