@@ -9,6 +9,7 @@ from heapq import heappop, heappush
 
 import msgspec
 
+from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import Event, advance
@@ -266,6 +267,6 @@ def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> 
         value=signal.value,
         expected=signal.expected,
         threshold=signal.threshold,
-        text=signal.text,
+        text=signal.text if budget is None else f"{signal.text}; {in_words(budget)}",
         budget=budget,
     )

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from gridbeacon.model import Decision
 from gridbeacon.tails import FLOOR, WEEK_MS, Tail, assumed
 
 STANDS_MS = 2 * 3_600_000
@@ -99,3 +100,17 @@ def tail_of(tails: dict[str, Tail], name: str, now_ms: int) -> Tail:
     if found is None:
         found = tails[name] = Tail(base_ms=now_ms, at_ms=now_ms)
     return found
+
+
+def in_words(decision: Decision) -> str:
+    """Return why a finding was told, for people.
+
+    >>> from gridbeacon.reasons import BudgetReason
+    >>> in_words(Decision(reason=BudgetReason.TOLD, rate=0.0612, limit=18.0, left=13.0))
+    'chance alone shows as much 0.061 times a week in the whole city, told up to 18; 13 alarms left this week'
+    """
+    rate = f"{decision.rate:.2g}" if decision.rate >= 0.001 else "less than 0.001"
+    return (
+        f"chance alone shows as much {rate} times a week in the whole city, told up to {decision.limit:.2g}; "
+        f"{max(decision.left, 0):.0f} alarms left this week"
+    )

@@ -49,7 +49,7 @@ QUESTIONS = (
         "Where in Auckland was New Year's Eve unusual, and by how much?",
         "SELECT source, toTimeZone(observed_at, 'Pacific/Auckland') AS until, value, round(expected) AS expected,\n"
         "       round(severity, 1) AS severity\n"
-        "FROM observations FINAL WHERE observed_at > '2022-12-31 07:00:00' AND reason = 'above_expected'\n"
+        "FROM observations FINAL WHERE observed_at > '2022-12-31 07:00:00' AND state = 'anomalous' AND direction > 0\n"
         "ORDER BY severity DESC LIMIT 5",
     ),
     (

@@ -16,7 +16,12 @@ from gridbeacon.reasons import Reason
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
 FLAT = re.sub(r"\s+", " ", TEXT)
-SECTIONS: dict[str, type[Section]] = {"limits": Limits, "quality": Quality, "detect": Detect, "alarm_budget": AlarmBudget}
+SECTIONS: dict[str, type[Section]] = {
+    "limits": Limits,
+    "quality": Quality,
+    "detect": Detect,
+    "alarm_budget": AlarmBudget,
+}
 
 
 def cells() -> list[list[str]]:
@@ -71,9 +76,7 @@ def test_shares_and_flows_are_the_defaults(name: str) -> None:
     assert tuple(float(cell) for cell in row[1:4] if cell) == getattr(Limits(), name)
 
 
-@pytest.mark.parametrize(
-    "name", ["warm_up_days", "event_window_secs", "event_grace_secs"]
-)
+@pytest.mark.parametrize("name", ["warm_up_days", "event_window_secs", "event_grace_secs"])
 def test_numbers_of_the_learned_layer_are_the_defaults(name: str) -> None:
     assert float(row_of(f"detect.{name}")[1]) == getattr(Detect(), name)
 
