@@ -157,7 +157,7 @@ class Assessor:
 
     def _take_learned(self, signal: Signal, key: str, now_ms: int) -> list[str]:
         """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
-        around = (signal.cell, *self._cells[signal.cell].learned.near, *signal.near)
+        around = (signal.cell, *signal.near)
         places = {name: self._cells[name].learned for name in around if name in self._cells}
         told = self._triage.consider(signal.cell, places, key, signal, now_ms)
         for name, k, held in told:

@@ -37,10 +37,9 @@ class Held(msgspec.Struct):
 
 
 class Place(msgspec.Struct):
-    """The learned findings of one cell, by their key, the cells next to it, and when one of them was last told."""
+    """The learned findings of one cell, by their key, and when one of them was last told."""
 
     held: dict[str, Held] = msgspec.field(default_factory=dict)
-    near: tuple[str, ...] = ()
     told_ms: int | None = None
 
     def standing(self, now_ms: int) -> Iterator[tuple[str, Held]]:
@@ -141,7 +140,6 @@ class Triage:
         """Take a finding that begins or grows; return (cell, key, finding) of all that is told from now on: it, when it
         is told, and what corroborates it."""
         place = places[cell]
-        place.near = tuple(dict.fromkeys((*place.near, *signal.near)))
         metric_class = class_of(signal.series)
         tail = tail_of(self._tails, metric_class, now_ms)
         self._changed.add((TAIL, metric_class))
@@ -151,16 +149,19 @@ class Triage:
         since_ms = signal.time_ms if before is None else before.candidate.since_ms
         one = Candidate(signal.series, source_of(signal.series), score, tail.rate(score), since_ms)
         tail.add(score, now_ms)
-        around = [name for name in (cell, *place.near) if name in places]
+        around = (cell, *signal.near)
         standing = {
             held.candidate.series: (name, k, held)
             for name in around
+            if name in places
             for k, held in places[name].standing(now_ms)
             if (name, k) != (cell, key)
         }
         decision = self._decide(cell, metric_class, one, [held for *_, held in standing.values()], around, now_ms)
         told_already = before is not None and before.decision.told and before.ended_ms is None
-        if told_already or (decision.told and any(places[name].told_ms is not None for name in around)):
+        if told_already or (
+            decision.told and any(places[name].told_ms is not None for name in around if name in places)
+        ):
             decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
         place.held[key] = held = Held(signal, one, decision)
         if not decision.told:
@@ -178,7 +179,7 @@ class Triage:
         return told
 
     def _decide(
-        self, cell: str, metric_class: str, one: Candidate, others: list[Held], around: list[str], now_ms: int
+        self, cell: str, metric_class: str, one: Candidate, others: list[Held], around: tuple[str, ...], now_ms: int
     ) -> Decision:
         number = pool_of(self._budget, cell, metric_class)
         series = max(self._ledger.series[number], self._here[number], 1)
