@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors import learned
+import detectors.detectors
+from detectors.detectors import DETECTORS
 from detectors.observer import Observer
+from detectors.profiled import Detector, ProfiledBank
 from gridbeacon.config import Config, Detect
 from gridbeacon.frame import Frame, Rows, verdicts
 from gridbeacon.model import AlertEvent, Sensor, Verdict
@@ -27,14 +29,12 @@ MONDAY_MS = 1_700_438_400_000
 
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> dict:
-    """Steps 1 and 2 done: the module's names with the new class, and the detector known by its name."""
-    names = dict(vars(learned))
+    """Steps 1 and 2 done: the class, and the detector known by its name."""
+    names = dict(vars(detectors.detectors))
+    names["DETECTORS"] = dict(DETECTORS)
     exec(WRITE, names)
     exec(NAME_IT, names)
-    new = dict(names["DETECTORS"])
-    detector = new.pop(NAME)
-    assert new == learned.DETECTORS
-    monkeypatch.setitem(learned.DETECTORS, NAME, detector)
+    monkeypatch.setitem(DETECTORS, NAME, names["DETECTORS"][NAME])
     return names
 
 
@@ -56,46 +56,38 @@ def learned_class() -> str:
 
 
 def test_the_class_has_the_methods_of_the_protocol(steps: dict) -> None:
-    wanted = {name for name, _ in inspect.getmembers(learned.Detector, inspect.isfunction) if name[0] != "_"}
+    wanted = {name for name, _ in inspect.getmembers(Detector, inspect.isfunction) if name[0] != "_"}
     assert len(wanted) == 4  # "the four methods"
     assert wanted <= set(vars(steps[learned_class()]))
-    assert learned.ROW == 4  # "four numbers"
 
 
-def test_the_check_passes_for_the_new_detector_and_for_all_that_there_are(steps: dict) -> None:
-    namespace: dict = {}
-    exec(CHECK, namespace)
-    for name in learned.DETECTORS:
-        namespace["check"](name)
+def test_the_new_detector_keeps_the_contract(steps: dict) -> None:
+    exec(CHECK, {})
 
 
-def forgets_its_rows(detector) -> None:
-    detector.restore = lambda row: None
+def forgets_its_state(detector) -> None:
+    detector.restore = lambda state: None
 
 
 def learns_when_asked(detector) -> None:
     before = detector.score
-    detector.score = lambda residual: (detector.learn(residual), before(residual))[1]
+    detector.score = lambda z: (detector.learn(z), before(z))[1]
 
 
 def says_nan(detector) -> None:
-    detector.score = lambda residual: (float("nan"), 0.0, 1.0)
+    detector.score = lambda z: float("nan")
 
 
-@pytest.mark.parametrize("broken", [forgets_its_rows, learns_when_asked, says_nan])
+@pytest.mark.parametrize("broken", [forgets_its_state, learns_when_asked, says_nan])
 def test_the_check_refuses_what_does_not_keep_the_contract(steps: dict, monkeypatch, broken: Callable) -> None:
-    namespace: dict = {}
-    exec(CHECK, namespace)
-    good = learned.DETECTORS[NAME]
-
     def bad():
-        detector = good()
+        detector = steps[learned_class()]()
         broken(detector)
         return detector
 
-    monkeypatch.setitem(learned.DETECTORS, NAME, bad)
+    monkeypatch.setitem(DETECTORS, NAME, lambda parameters: ProfiledBank(bad))
     with pytest.raises(AssertionError):
-        namespace["check"](NAME)
+        exec(CHECK, {})
 
 
 def test_it_finds_new_years_eve_in_real_counts(steps: dict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,7 +95,7 @@ def test_it_finds_new_years_eve_in_real_counts(steps: dict, capsys: pytest.Captu
     exec(SEE, namespace)
     opened, found = namespace["opened"], namespace["found"]
     assert capsys.readouterr().out == f"{len(found)} findings, {len(opened)} alerts\n"
-    assert any(isinstance(one, Verdict) and one.score for one in found)
+    assert any(isinstance(one, Verdict) and one.severity for one in found)
     assert all(isinstance(one, AlertEvent) for one in opened)
     new_years_eve_ms = 1_672_473_600_000  # 2022-12-31T08:00Z, 21:00 in Auckland
     assert any(event.at_ms > new_years_eve_ms for event in opened)
@@ -121,7 +113,7 @@ def test_the_observer_judges_by_it(steps: dict) -> None:
     assert states[0] is State.WARMING_UP
     assert set(states[:-1]) <= {State.WARMING_UP, State.NORMAL}
     assert states[-2] is State.NORMAL
-    assert (states[-1], judged[-1].reason) == (State.ANOMALOUS, Reason.ABOVE_EXPECTED)
+    assert (states[-1], judged[-1].reason) == (State.ANOMALOUS, Reason.DETECTOR)
 
 
 def counts(values: list[float]) -> Rows:
