@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.judge_bank import JudgeBank
 from detectors.judge_layout import CONSTANTS, constants
 from detectors.scoring import score
 from gridbeacon.frame import F8, I8
@@ -25,7 +26,7 @@ def data(name: str) -> Path:
 
 def judged(time_ms: I8, x: F8, chosen: Any = None) -> Any:
     """Return what the detector says of one series (``SAID`` rows); its times count as civil times."""
-    return score(time_ms, x, "UTC", chosen)
+    return score(time_ms, x, "UTC", JudgeBank(chosen))
 
 
 def read(path: Path, time: str, value: str) -> tuple[I8, F8]:

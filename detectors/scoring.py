@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from detectors.bank import BAND, states_of
+from detectors.bank import BAND, Bank, states_of
 from detectors.civil import CivilHours
 from detectors.judge_bank import JudgeBank
 from detectors.judge_layout import SAID
@@ -12,15 +12,15 @@ from gridbeacon.frame import F8, I8
 from gridbeacon.reasons import State
 
 
-def score(time_ms: I8, values: F8, timezone: str, chosen: Any = None) -> Any:
+def score(time_ms: I8, values: F8, timezone: str, bank: Bank | None = None) -> Any:
     """Return what the detector says of each value: rows of ``SAID``, all of it known at that row's time.
 
     What comes late, or at a time that was there already, is neither judged nor learned: its row is 0 (``in_time``).
-    ``chosen`` are other constants (``judge_layout.constants``).
+    ``bank`` is another detector than the default one, empty.
     """
     said = np.zeros(len(values), SAID)
     fresh = np.flatnonzero(in_time(time_ms))
-    bank, n = JudgeBank(chosen), len(fresh)
+    bank, n = JudgeBank() if bank is None else bank, len(fresh)
     at, learn = np.full(n, bank.add()), np.ones(n, np.uint8)
     times = time_ms[fresh]
     said[fresh] = bank.judge(at, values[fresh], times, CivilHours(timezone).since_monday(times), learn)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import Frame, verdicts
 from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Tick, Transition, Verdict
@@ -32,12 +33,12 @@ Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice
 class Fold:
     """Observe, assess and advance over frames, in one process, with one partition each."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, calendar: Calendar | None = None) -> None:
         one = msgspec.structs.replace(
             config.topics, observations_partitions=1, signals_partitions=1, alerts_partitions=1, source_partitions=1
         )
         self.config = msgspec.structs.replace(config, topics=one, clock="event")
-        self._detect = DetectMachine(self.config, 0)
+        self._detect = DetectMachine(self.config, 0, calendar)
         self._situate = SituateMachine(self.config, 0)
         self._frames = self._batches = 0
 
@@ -53,13 +54,19 @@ class Fold:
         self._frames += 1
 
 
-def backtest(config: Config, registry: Registry, records: Iterable[Line | Tick], now_ms: int) -> Iterator[Finding]:
+def backtest(
+    config: Config,
+    registry: Registry,
+    records: Iterable[Line | Tick],
+    now_ms: int,
+    calendar: Calendar | None = None,
+) -> Iterator[Finding]:
     """Yield all that the engine finds in a time line.
 
     ``now_ms`` is what "from the future" is measured against; nothing else depends on when this runs. Raises
     ``ConfigError`` or ``Fatal`` as the live engine does.
     """
-    fold = Fold(config)
+    fold = Fold(config, calendar)
     intake = Intake(fold.config, registry)
     offsets = dict.fromkeys(topics.SOURCES, 0)
 

@@ -73,21 +73,38 @@ def backtest(
     to_clickhouse: Annotated[
         bool, typer.Option("--to-clickhouse", help="Write to the tables instead of printing JSON lines.")
     ] = False,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print alarms per week by layer, metric and cell instead of findings.")
+    ] = False,
+    begin: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Count from here on; what is before only teaches.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Count up to here.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="CSV file of what happened (start, end, name): recall, false alarms, delay.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Directory for tables and a page per label.")] = None,
     tick_secs: TickOption = 60.0,
     config: ConfigOption = None,
 ) -> None:
     """Say what the engine finds in recorded data: the same core in this process, without Kafka.
 
-    Prints one JSON object a line. Alerts are marked as of a replay. With --from-topics it says what the running engine
-    must have stored.
+    Prints one JSON object a line; with --summary, --labels or --out, tables. Alerts are marked as of a replay. With
+    --from-topics it says what the running engine must have stored.
     """
     from gridbeacon.cli.results import Kinds, printer, storer
-    from streams.backtest import backtest as run
     from streams.backtest import from_topics as fold
 
     settings = config_of(config)
     if bool(files) == from_topics:
         raise UsageError("name files, or give --from-topics")
+    if summary or labels or out or begin or end:
+        from gridbeacon.cli.hindsight import look_back
+
+        if from_topics or to_clickhouse or only:
+            raise UsageError("--summary, --from, --to, --labels and --out go with files alone")
+        look_back(settings, folder_of(config), files or [], (begin, end), labels, out, tick_secs)
+        return
     kinds = Kinds.of(only)
     with storer(settings) if to_clickhouse else printer() as take:
         if from_topics:
@@ -98,18 +115,24 @@ def backtest(
                 if kinds.wanted(found):
                     take(found)
             return
-        from gridbeacon.registry_file import load_registry
-        from gridbeacon.timeline import survey, timeline
+        for found in recorded(settings, folder_of(config), files or [], tick_secs):
+            if kinds.wanted(found):
+                take(found)
 
-        span = survey(files or [])
-        registry = load_registry(settings, folder_of(config))
-        settings = as_replay(settings)
-        now_ms = time.time_ns() // 1_000_000
-        with progress("backtesting", span.records) as advance:
-            line = counted(timeline(files or [], round(tick_secs * 1000)), advance)
-            for found in run(settings, registry, line, now_ms):
-                if kinds.wanted(found):
-                    take(found)
+
+def recorded(settings: Config, folder: Path, files: list[Path], tick_secs: float) -> Iterator[Any]:
+    """Yield what the engine finds in files; shows how far it is."""
+    from gridbeacon.calendar_file import load_calendar
+    from gridbeacon.registry_file import load_registry
+    from gridbeacon.timeline import survey, timeline
+    from streams.backtest import backtest as run
+
+    span = survey(files)
+    registry, calendar = load_registry(settings, folder), load_calendar(settings, folder)
+    now_ms = time.time_ns() // 1_000_000
+    with progress("backtesting", span.records) as advance:
+        line = counted(timeline(files, round(tick_secs * 1000)), advance)
+        yield from run(as_replay(settings), registry, line, now_ms, calendar)
 
 
 def as_replay(config: Config) -> Config:

@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,12 @@ def score(
     timezone: Annotated[
         str, typer.Option(help="Time zone of the city: of times without an offset, and of profiles.")
     ] = "UTC",
+    detector: Annotated[
+        str, typer.Option(help="The detector: ours, or river.anomaly. and the name of one of river's.")
+    ] = "novelty_and_departure",
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="What the detector takes, as NAME=VALUE. May be repeated.")
+    ] = None,
 ) -> None:
     """Score recorded series row by row, as if they came live: no row knows of a later one.
 
@@ -41,6 +48,8 @@ def score(
     from gridbeacon.series_file import Columns, read_series, zone_of
 
     zone = zone_of(timezone)
+    chosen = _bank(detector, parameter or [])
+    chosen()
     columns = Columns(time_column, value_column, series_column)
     each = out.is_dir()
     if each and len({file.name for file in files}) < len(files):
@@ -56,11 +65,40 @@ def score(
             writer.writerow(COLUMNS)
             for file in [files[number]] if each else files:
                 for series in read_series(file, columns, zone):
-                    rows += _write(writer, series, timezone)
+                    rows += _write(writer, series, timezone, chosen())
                     if series.late:
                         told = f"the time goes back; {series.late} lines that come late are not judged"
                         sys.stderr.write(f"{series.first_late}: {told}\n")
     sys.stdout.write(f"{rows:,} rows scored, in {out}\n")
+
+
+def _bank(detector: str, parameters: list[str]) -> Callable[[], Any]:
+    """Return what makes an empty bank. Raises ``UsageError`` and ``ConfigError``."""
+    from detectors.detectors import new_bank
+
+    given: dict[str, Any] = {}
+    for one in parameters:
+        name, equals, text = one.partition("=")
+        if not equals:
+            raise UsageError(f"--parameter {one!r} is not NAME=VALUE")
+        given[name] = _plain(text)
+    return lambda: new_bank(detector, given)
+
+
+def _plain(text: str) -> bool | int | float | str:
+    """Return a value as a configuration would read it.
+
+    >>> _plain("3"), _plain("0.5"), _plain("true"), _plain("x")
+    (3, 0.5, True, 'x')
+    """
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _open(target: Path) -> Any:
@@ -70,7 +108,7 @@ def _open(target: Path) -> Any:
         raise UsageError(f"{target} can't be written: {error.strerror}; name another file with --out") from None
 
 
-def _write(writer: Any, series: Any, timezone: str) -> int:
+def _write(writer: Any, series: Any, timezone: str, bank: Any) -> int:
     import numpy as np
 
     from detectors.judge_layout import STATISTICS
@@ -78,7 +116,7 @@ def _write(writer: Any, series: Any, timezone: str) -> int:
     from gridbeacon.reasons import Reason, State
 
     time_ms, values = np.array(series.time_ms, np.int64), np.array(series.values)
-    said = score(time_ms, values, timezone)
+    said = score(time_ms, values, timezone, bank)
     lower, upper = band(said, values)
     scores = [said[name].tolist() for name in ("alarm", "severity", "signal", "expected")]
     words = [State(state).name.lower() for state in states(said, time_ms).tolist()]
