@@ -35,6 +35,8 @@ SERIES = np.dtype(
         ("projected", "u1"),
         # the episode of the learned layer
         ("episode", "i1"),
+        # whether situate has been told that this series exists
+        ("announced", "u1"),
         ("calm", "u1"),
     ],
     align=True,

@@ -126,6 +126,22 @@ class Observer:
         heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
         return heard + self.states.changed() + self._counts.changed()
 
+    def teach(self, frame: Frame) -> None:
+        """Learn from rows of the past: nothing is told, and no position is remembered.
+
+        All rows are of sensors, or all are counts of reports (their sources are ``cell/category``).
+        """
+        for sensor in frame.sensors:
+            self.states.define(sensor)
+        rows = frame.rows
+        events = bool(len(rows)) and METRICS[int(rows.metric[0])].kind is Kind.EVENTS
+        self._judge(rows, self.states.numbers_of(rows.sources, events=events)[rows.source], NEVER)
+
+    def adopt(self, other: "Observer") -> int:
+        """Take over what another one has learned; return of how many series."""
+        self._settle()
+        return self.states.adopt(other.states)
+
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``, in any order. Raises ``Fatal`` on states of another version."""
         kind = key[:2]
@@ -142,12 +158,11 @@ class Observer:
         """Return the learned series that are new since the last call, in order of time, cell and class."""
         states = self.states
         found: Counter[tuple[int, str, str]] = Counter()
-        for number in states.born:
+        for number in states.announced():
             source, metric = states.series_keys[number]
             if METRICS[metric].learned:
                 metric_class = f"{METRICS[metric].kind}/{METRICS[metric].name}"
                 found[int(states.series["first_ms"][number]), states.cells[source], metric_class] += 1
-        states.born.clear()
         return tuple(Born(*key, count) for key, count in sorted(found.items()))
 
     def _settle(self) -> None:
@@ -266,10 +281,7 @@ class Observer:
             keep[here] = at[here] > self._taken(rows.topics[one >> 32], one & 0xFFFFFFFF, int(at[here].max()))
         if keep.all():
             return rows, 0
-        columns: dict[str, Any] = {
-            f.name: getattr(rows, f.name)[keep] for f in fields(rows) if f.name not in ("sources", "topics")
-        }
-        return replace(rows, **columns), int(len(rows) - keep.sum())
+        return _chosen(rows, keep), int(len(rows) - keep.sum())
 
     def _new_events(self, events: tuple[GridEvent, ...]) -> tuple[tuple[GridEvent, ...], int]:
         fresh = []
@@ -323,6 +335,14 @@ def rules_of(config: Config) -> Any:
     rules["jump_from_per_m2"] = quality.jump_from_per_m2
     rules["min_coverage"], rules["min_confidence"] = quality.min_coverage, quality.min_confidence
     return rules
+
+
+def _chosen(rows: Rows, keep: Any) -> Rows:
+    """Return the rows that are kept."""
+    columns: dict[str, Any] = {
+        f.name: getattr(rows, f.name)[keep] for f in fields(rows) if f.name not in ("sources", "topics")
+    }
+    return replace(rows, **columns)
 
 
 def _urgent(event: GridEvent) -> Signal:

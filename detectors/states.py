@@ -22,7 +22,7 @@ class States:
     """Rows of ``layout.SERIES`` and ``layout.SOURCE`` with what belongs to them, by number.
 
     ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series; ``banks`` hold
-    what the learned layer knows of each; ``born`` are the series that are new since someone emptied it.
+    what the learned layer knows of each.
     """
 
     def __init__(self, detect: Detect, quality: Quality) -> None:
@@ -34,7 +34,7 @@ class States:
         self.sensors: list[Sensor] = []
         self.cells: list[str] = []
         self.series_keys: list[tuple[int, int]] = []
-        self.born: list[int] = []
+        self._born: list[int] = []
         # Numbers by name; a sensor may be called like a cell/category, so counts of reports are apart.
         self._sensors_at: dict[str, int] = {}
         self._counts_at: dict[str, int] = {}
@@ -90,8 +90,6 @@ class States:
         found = self.series_at[source, metric]
         for at in np.flatnonzero(found < 0).tolist():
             found[at] = self._series(int(source[at]), int(metric[at]))
-            if found[at] == len(self) - 1 and found[at] not in self.born[-1:]:
-                self.born.append(int(found[at]))
         return np.asarray(found, np.int64)
 
     def touch(self, series: I8, source: I8) -> None:
@@ -142,7 +140,39 @@ class States:
             raise Fatal(f"the state of series {key!r} was saved without its source")
         number = self._series(source, int(metric))
         self.series[number] = np.frombuffer(value, SERIES, 1, 1)[0]
+        if self.series[number]["announced"]:
+            self._born.remove(number)
         self.banks.restore(number, value[1 + SERIES.itemsize :])
+
+    def announced(self) -> list[int]:
+        """Return the series that are new since the last call, and in no state that was saved after one."""
+        born, self._born = self._born, []
+        self.series["announced"][born] = 1
+        self._changed_series[born] = True
+        return born
+
+    def adopt(self, other: "States") -> int:
+        """Take over what ``other`` has learned of series over a longer history; return how many series that were.
+
+        What is in force here stays. What has been heard there counts as heard: it is late here.
+        """
+        adopted = 0
+        for theirs, (source, metric) in enumerate(other.series_keys):
+            sensor = other.sensors[source]
+            events = sensor.kind is Kind.EVENTS
+            known = self._counts_at if events else self._sensors_at
+            at_source = known.get(sensor.sensor_id)
+            number = self._series(self.define(sensor) if at_source is None else at_source, metric)
+            mine, past = self.series[number], other.series[theirs]
+            if mine["count"] >= past["count"]:
+                continue
+            adopted += 1
+            self.banks.restore(number, other.banks.learned(theirs))
+            first_ms = [int(row["first_ms"]) for row in (mine, past) if row["first_ms"] != NEVER]
+            mine["first_ms"], mine["last_ms"] = min(first_ms), max(mine["last_ms"], past["last_ms"])
+            mine["count"] += past["count"]
+            self._changed_series[number] = True
+        return adopted
 
     def silent(self, now_ms: int) -> list[int]:
         """Return the sources whose deadline has come, in order of deadline and name, and mark them as quiet."""
@@ -174,6 +204,7 @@ class States:
             self.series_keys.append((source, metric))
             self._keys.append(b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode()))
             self.banks.add(metric)
+            self._born.append(number)
             if number >= len(self.series):
                 more = max(_FIRST_ROWS, len(self.series) // 4)
                 self.series = np.concatenate([self.series, np.full(more, blank_series(), SERIES)])
