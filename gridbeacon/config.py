@@ -5,20 +5,12 @@
 
 from typing import Annotated, Literal
 
-import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
 
+from gridbeacon.config_forecast import Forecast
+from gridbeacon.config_section import Count, Port, Positive, Section, Share
 from gridbeacon.reasons import CalendarMode, Mode
 from gridbeacon.vocabulary import Kind
-
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section: frozen, keyword-only, unknown keys refused."""
 
 
 class Broker(Section, frozen=True):
@@ -219,7 +211,7 @@ class DetectorOf(Section, frozen=True):
     kind: Kind
     metric: str
     detector: str
-    parameters: Parameters = {}
+    parameters: Parameters = field(default_factory=dict)
 
 
 class Detect(Section, frozen=True):
@@ -227,7 +219,7 @@ class Detect(Section, frozen=True):
 
     detector: str = "novelty_and_departure"
     """A name of ``detectors.DETECTORS``, or ``river.anomaly.`` and the name of a detector of river."""
-    parameters: Parameters = {}
+    parameters: Parameters = field(default_factory=dict)
     """What the detector takes, by name."""
     series: tuple[DetectorOf, ...] = ()
     """Metrics that another detector judges."""
@@ -330,6 +322,7 @@ class Config(Section, frozen=True):
     quality: Quality = Quality()
     detect: Detect = Detect()
     alarm_budget: AlarmBudget = AlarmBudget()
+    forecast: Forecast = Forecast()
     situate: Situate = Situate()
     notify: Notify = Notify()
     store: Store = Store()
