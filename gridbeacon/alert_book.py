@@ -11,7 +11,7 @@ import msgspec
 
 from gridbeacon.config import Config, Situate
 from gridbeacon.handling import handle, leave, refused, reopen, replaced
-from gridbeacon.lifecycle import DONE, C, Event, K, advance
+from gridbeacon.lifecycle import DONE, C, Event, K, advance, merge
 from gridbeacon.model import Action, Alert, AlertEvent, Asked, Notice, Silence, Situation
 from gridbeacon.notices import hold_back
 from gridbeacon.reasons import HoldReason, Level, Refusal
@@ -122,6 +122,14 @@ class AlertBook:
             return [answer, *self._reopen(held, at_ms, actor=asked.actor)]
         return [answer]
 
+    def merged(self, key: str, into: str, at_ms: int) -> list[Step]:
+        """Say that a situation has become part of another one; return how its alert ends, if it has one."""
+        held, other = self.held(key), self.held(into)
+        if held is None or other is None:
+            return []
+        alert, event = merge(held.alert, other.alert.alert_id, at_ms)
+        return [self._take(held, alert, event)]
+
     def pass_time(self, until_ms: int) -> list[Step]:
         """Let everything happen that is due up to and including ``until_ms``, in order of time and alert."""
         steps: list[Step] = []
@@ -192,10 +200,15 @@ class AlertBook:
         ):
             if held is None:
                 held = self._keep(Held(key, alert))
-            held.alert = alert
-            steps.append(self._announce(held, event))
-            self._release(held)
+            steps.append(self._take(held, alert, event))
         return steps
+
+    def _take(self, held: Held, alert: Alert, event: AlertEvent) -> Step:
+        """Keep what an alert has become; return it with its notice."""
+        held.alert = alert
+        step = self._announce(held, event)
+        self._release(held)
+        return step
 
     def _reopen(self, old: Held, at_ms: int, *, situation: Situation | None = None, actor: str = "") -> list[Step]:
         """Let a closed alert go on as a new one; its condition, if it is not over, goes with it."""

@@ -5,7 +5,20 @@ Also what the engine does on that axis: it closes what was left open, and lets a
 
 import msgspec
 
-from gridbeacon.lifecycle import ACTIONS, HANDLING, TRANSITIONS, C, Event, H, K, alert_id_of, event_of, legal, may
+from gridbeacon.lifecycle import (
+    ACTIONS,
+    HANDLING,
+    TRANSITIONS,
+    C,
+    Event,
+    H,
+    K,
+    alert_id_of,
+    event_of,
+    legal,
+    may,
+    told_of,
+)
 from gridbeacon.model import Action, Alert, AlertEvent, Situation
 from gridbeacon.reasons import Level, Reason, Refusal
 
@@ -99,9 +112,7 @@ def reopen(alert: Alert, at_ms: int, situation: Situation | None = None, actor: 
             level=situation.level,
             highest_level=situation.level,
             condition_state=TRANSITIONS[None, Event.OPENED],
-            certainty=situation.certainty,
-            headline=situation.headline,
-            evidence=situation.evidence,
+            **told_of(situation),
         )
     event = event_of(None, fresh, Event.OPENED, Reason.REOPENED, at_ms)
     return fresh, msgspec.structs.replace(event, actor=actor or event.actor)

@@ -5,6 +5,7 @@ The handling, people's axis, is moved by ``handling.handle``.
 
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,7 @@ class Event(StrEnum):
     DATA_LOST = "data_lost"
     DATA_BACK = "data_back"
     CLEARED = "cleared"
+    MERGED = "merged"
     # people
     ACKNOWLEDGED = "acknowledged"
     ASSIGNED = "assigned"
@@ -57,6 +59,9 @@ TRANSITIONS: dict[tuple[ConditionState | None, Event], ConditionState] = {
     (C.ACTIVE, Event.DATA_LOST): C.UNKNOWN,
     (C.UNKNOWN, Event.DATA_BACK): C.ACTIVE,
     (C.ACTIVE, Event.CLEARED): C.CLEARED,
+    # The other alert goes on with all that stood behind this one, also with what nobody knows.
+    (C.ACTIVE, Event.MERGED): C.CLEARED,
+    (C.UNKNOWN, Event.MERGED): C.CLEARED,
 }
 
 #: The handling: (state before, action) -> state after. It never touches the condition. Steps may be skipped where a
@@ -163,9 +168,7 @@ def advance(
     if alert is None:
         return [_open(situation, at_ms, mode, area_digits)]
     steps: list[tuple[Alert, AlertEvent]] = []
-    now = msgspec.structs.replace(
-        alert, evidence=situation.evidence, headline=situation.headline, certainty=situation.certainty
-    )
+    now = msgspec.structs.replace(alert, **told_of(situation))
     if now.condition_state is ConditionState.UNKNOWN and not situation.data_lost:
         steps.append(_step(now, Event.DATA_BACK, Reason.DATA_BACK, at_ms))
         now = steps[-1][0]
@@ -178,6 +181,17 @@ def advance(
     if now.condition_state is ConditionState.ACTIVE and situation.data_lost:
         steps.append(_step(now, Event.DATA_LOST, Reason.DATA_LOST, at_ms))
     return steps
+
+
+def merge(alert: Alert, into: str, at_ms: int) -> tuple[Alert, AlertEvent]:
+    """Return the transition that ends ``alert``: its situation has become part of that of the older alert ``into``."""
+    return _step(msgspec.structs.replace(alert, merged_into=into), Event.MERGED, Reason.MERGED, at_ms, level=Level.NONE)
+
+
+def told_of(situation: Situation) -> dict[str, Any]:
+    """Return what an alert says of its situation."""
+    names = ("evidence", "headline", "certainty", "kind", "trend", "cells", "findings")
+    return {name: getattr(situation, name) for name in names} | {"centre": situation.centre or situation.cell}
 
 
 def _open(situation: Situation, at_ms: int, mode: Mode, area_digits: int) -> tuple[Alert, AlertEvent]:
@@ -194,13 +208,13 @@ def _open(situation: Situation, at_ms: int, mode: Mode, area_digits: int) -> tup
         highest_level=situation.level,
         condition_state=TRANSITIONS[None, Event.OPENED],
         handling_state=HandlingState.NEW,
-        certainty=situation.certainty,
         mode=mode,
         opened_ms=at_ms,
         changed_ms=at_ms,
         cleared_ms=None,
-        headline=situation.headline,
-        evidence=situation.evidence,
+        situation_id=situation.situation_id,
+        follows=situation.follows,
+        **told_of(situation),
     )
     return alert, event_of(None, alert, Event.OPENED, situation.reason, at_ms)
 
