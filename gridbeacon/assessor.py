@@ -85,8 +85,7 @@ class Assessor:
         A message already taken is a repeat; one whose predecessor has not been taken is ignored, for its producer
         ended before that one was written and will send both again.
         """
-        taken = self._heard.taken.get(batch.partition, -1)
-        if batch.offset <= taken or batch.previous > taken:
+        if not self.is_next(batch):
             self.repeats += 1
             return []
         self._heard.taken[batch.partition] = batch.offset
@@ -112,6 +111,11 @@ class Assessor:
         if now is not None:
             steps += self._pass_time(now)
         return self._number(steps, offset)
+
+    def is_next(self, batch: SignalBatch) -> bool:
+        """Return whether this message is neither a repeat nor one that comes too early."""
+        taken = self._heard.taken.get(batch.partition, -1)
+        return batch.offset > taken >= batch.previous
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""

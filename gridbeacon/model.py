@@ -213,13 +213,29 @@ class Born(msgspec.Struct, frozen=True):
     count: int
 
 
+class PlaceSum(msgspec.Struct, frozen=True, kw_only=True):
+    """What the sensors of a cell, or of all whose codes begin so, saw together in the slot that ended at ``end_ms``:
+    sums over ``rows`` observations of ``sources`` sensors; ``variance`` adds up the squares of their spreads."""
+
+    end_ms: int
+    place: str
+    metric_class: str
+    is_cell: bool
+    rows: int
+    sources: int
+    observed: float
+    expected: float
+    variance: float
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many).
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
+    that are over.
     """
 
     partition: int
@@ -229,6 +245,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None = None
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
+    sums: tuple[PlaceSum, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

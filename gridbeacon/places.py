@@ -23,6 +23,10 @@ def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode()) % partitions
 
 
+AREA = "area"
+"""The kind of source that the series of an area name: ``area/PLACE/KIND.METRIC``."""
+
+
 def source_of(series: str) -> str:
     """Return ``kind/source`` of a series name (metric names hold no slash, sources may).
 
