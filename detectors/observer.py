@@ -22,6 +22,7 @@ from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
 from gridbeacon.model import Born, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
+from gridbeacon.places import levels_of
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
@@ -75,7 +76,12 @@ class Observer:
         self._findings = Findings(self._rules[0], self.states)
         detect = config.detect
         self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
-        self._sums = Sums(detect.area_digits, round(detect.area_window_secs * 1000), self._counts.grace_ms)
+        levels = levels_of(config)
+        self._sums = (
+            Sums(self.states, levels[-1], round(detect.area_window_secs * 1000), self._counts.grace_ms)
+            if levels
+            else None
+        )
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
         self._later: list[tuple[bytes, bytes]] = []
 
@@ -121,9 +127,9 @@ class Observer:
                 more, found = self._judge_counts(closed, len(rows), offset)
                 judged = joined(judged, more)
                 signals += found
-            sums = tuple(self._sums.close(clock.time_ms))
-        else:
-            sums = ()
+            if self._sums is not None:
+                self._sums.close(clock.time_ms)
+        sums = () if self._sums is None else self._sums.take()
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
         return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums)
 
@@ -131,7 +137,8 @@ class Observer:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
         self._settle()
         heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
-        return heard + self.states.changed() + self._counts.changed() + self._sums.changed()
+        sums = [] if self._sums is None else self._sums.changed()
+        return heard + self.states.changed() + self._counts.changed() + sums
 
     def teach(self, frame: Frame) -> None:
         """Learn from rows of the past: nothing is told, and no position is remembered.
@@ -142,7 +149,7 @@ class Observer:
             self.states.define(sensor)
         rows = frame.rows
         events = bool(len(rows)) and METRICS[int(rows.metric[0])].kind is Kind.EVENTS
-        self._judge(rows, self.states.numbers_of(rows.sources, events=events)[rows.source], NEVER)
+        self._judge(rows, self.states.numbers_of(rows.sources, events=events)[rows.source], NEVER, past=True)
 
     def adopt(self, other: "Observer") -> int:
         """Take over what another one has learned; return of how many series."""
@@ -159,7 +166,8 @@ class Observer:
         elif kind == b"e:":
             self._counts.restore(value)
         elif kind == b"a:":
-            self._sums.restore(key, value)
+            if self._sums is not None:
+                self._sums.restore(key, value)
         else:
             self._later.append((key, value))  # a series needs its source, which may come after it
 
@@ -179,8 +187,10 @@ class Observer:
         for key, value in self._later:
             self.states.restore_series(key, value)
         self._later.clear()
+        if self._sums is not None:
+            self._sums.settle()
 
-    def _judge(self, rows: Rows, at_source: I8, arrival_ms: int) -> tuple[Judged, list[Signal]]:
+    def _judge(self, rows: Rows, at_source: I8, arrival_ms: int, *, past: bool = False) -> tuple[Judged, list[Signal]]:
         states = self.states
         n = len(rows)
         at_series = states.series_of(at_source, rows.metric)
@@ -206,7 +216,8 @@ class Observer:
         learned = episodes.judge(
             states, rows, at_series, at_source, results, civil_ms, self._calendar, self._warm_up_ms
         )
-        self._add_sums(rows, at_source, learned)
+        if self._sums is not None and not past:
+            self._add(self._sums, rows, at_series, learned)
         told = np.flatnonzero((results["turns"] != 0) | (results["before"] != results["after"]).any(axis=1))
         signals = [
             (i, signal)
@@ -218,17 +229,13 @@ class Observer:
         grid = tuple(cells[source] for source in at_source.tolist())
         return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
 
-    def _add_sums(self, rows: Rows, at_source: I8, learned: episodes.Learned) -> None:
-        """Add what is known of each row to the sums of its places; what the calendar explains is no news there."""
+    @staticmethod
+    def _add(sums: Sums, rows: Rows, at_series: I8, learned: episodes.Learned) -> None:
+        """Add what is known of each row to the sums of its place; what the calendar explains is no news there."""
         explained = (learned.reason == _MUTED) | (learned.reason == _EXPECTED_LOAD)
-        at = np.flatnonzero((learned.state != State.WARMING_UP) & ~explained & ~np.isnan(learned.expected))
-        if not len(at):
-            return
-        numbers = at_source[at].tolist()
-        cells = [self.states.cells[number] for number in numbers]
-        names = [self.states.sensors[number].sensor_id for number in numbers]
-        sums = np.column_stack([np.ones(len(at)), rows.value[at], learned.expected[at], learned.spread[at] ** 2])
-        self._sums.add(rows.observed_ms[at], cells, names, rows.metric[at], sums, self._heard.clock.time_ms)
+        at = np.flatnonzero(~np.isnan(learned.expected) & ~explained)
+        if len(at):
+            sums.add(at_series[at], rows.observed_ms[at], rows.value[at], learned.expected[at], learned.spread[at])
 
     def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
         state, reason = learned.state, learned.reason
@@ -324,6 +331,8 @@ class Observer:
     def _tick(self) -> Tick | None:
         """Return the time to pass on, when it has moved far enough."""
         now, passed = self._heard.clock.time_ms, self._heard.passed_ms
+        if now is not None and self._sums is not None:
+            now = self._sums.until(now)
         if now is None or (passed is not None and now - passed < TICK_MS):
             return None
         self._heard.passed_ms = now

@@ -15,7 +15,7 @@ from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import Event, advance
 from gridbeacon.model import Alert, AlertEvent, Decision, Evidence, Notice, Signal, SignalBatch, Transition
 from gridbeacon.notices import hold_back
-from gridbeacon.places import partition_of
+from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import ConditionState, HoldReason, Level
 from gridbeacon.situation import LEARNED, RULES, assess
 from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
@@ -78,6 +78,7 @@ class Assessor:
         self._awake: set[str] = set()
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
+        self._levels = levels_of(config)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -161,7 +162,8 @@ class Assessor:
 
     def _take_learned(self, signal: Signal, key: str, now_ms: int) -> list[str]:
         """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
-        around = (signal.cell, *signal.near)
+        above = (signal.cell[:digits] for digits in self._levels)
+        around = (signal.cell, *signal.near, *above)
         places = {name: self._cells[name].learned for name in around if name in self._cells}
         told = self._triage.consider(signal.cell, places, key, signal, now_ms)
         for name, k, held in told:

@@ -213,19 +213,21 @@ class Born(msgspec.Struct, frozen=True):
     count: int
 
 
-class PlaceSum(msgspec.Struct, frozen=True, kw_only=True):
-    """What the sensors of a cell, or of all whose codes begin so, saw together in the slot that ended at ``end_ms``:
-    sums over ``rows`` observations of ``sources`` sensors; ``variance`` adds up the squares of their spreads."""
+class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
+    over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
+    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
 
     end_ms: int
     place: str
     metric_class: str
-    is_cell: bool
     rows: int
     sources: int
+    cells: int
     observed: float
     expected: float
     variance: float
+    carriers: tuple[tuple[str, float], ...]
 
 
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):

@@ -138,7 +138,8 @@ class Triage:
         self, cell: str, places: Mapping[str, Place], key: str, signal: Signal, now_ms: int
     ) -> list[tuple[str, str, Held]]:
         """Take a finding that begins or grows; return (cell, key, finding) of all that is told from now on: it, when it
-        is told, and what corroborates it."""
+        is told, and what corroborates it. ``places`` are its cell, those next to it, and the areas that hold it: after
+        an alarm in any of them it is the same situation."""
         place = places[cell]
         metric_class = class_of(signal.series)
         tail = tail_of(self._tails, metric_class, now_ms)
@@ -159,9 +160,8 @@ class Triage:
         }
         decision = self._decide(cell, metric_class, one, [held for *_, held in standing.values()], around, now_ms)
         told_already = before is not None and before.decision.told and before.ended_ms is None
-        if told_already or (
-            decision.told and any(places[name].told_ms is not None for name in around if name in places)
-        ):
+        same = (one for name, one in places.items() if name in around or cell.startswith(name))
+        if told_already or (decision.told and any(one.told_ms is not None for one in same)):
             decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
         place.held[key] = held = Held(signal, one, decision)
         if not decision.told:

@@ -53,11 +53,10 @@ class DetectMachine(Machine):
             born.setdefault(partition_of(area_of(one.cell, digits), count), []).append(one)
             pools[one.time_ms, pool_of(self._config.alarm_budget, one.cell, one.metric_class)] += one.count
         sums: dict[int, list[PlaceSum]] = {}
-        for place_sum in observed.sums:
-            if len(place_sum.place) >= digits:  # what is larger than an area has no partition of its own
-                sums.setdefault(partition_of(area_of(place_sum.place, digits), count), []).append(place_sum)
+        for together in observed.sums:
+            sums.setdefault(partition_of(area_of(together.place, digits), count), []).append(together)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted(split):
+        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums}):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,

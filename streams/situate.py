@@ -19,7 +19,7 @@ class SituateMachine(Machine):
 
     def __init__(self, config: Config, partition: int) -> None:
         self.assessor = Assessor(config, partition)
-        self._areas = Areas(config)
+        self.areas = Areas(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
         self._count = config.topics.alerts_partitions
 
@@ -39,17 +39,17 @@ class SituateMachine(Machine):
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Assess one message, with what it means for areas."""
         if self.assessor.is_next(batch):
-            batch = self._areas.take(batch, offset)
+            batch = self.areas.take(batch, offset)
         return self.assessor.assess(batch, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return the changes of the assessor and of the areas."""
-        return [*self.assessor.changed(), *self._areas.changed()]
+        return [*self.assessor.changed(), *self.areas.changed()]
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        if key.startswith(b"area"):
-            self._areas.restore(key, value)
+        if key.startswith(b"areas:"):
+            self.areas.restore(key, value)
         else:
             self.assessor.restore(key, value)
 
