@@ -2,6 +2,7 @@
 
 import msgspec
 
+from detectors.areas import Areas
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
 from gridbeacon.model import Asked, SignalBatch, Transition
@@ -18,6 +19,7 @@ class SituateMachine(Machine):
 
     def __init__(self, config: Config, partition: int) -> None:
         self.assessor = Assessor(config, partition)
+        self.areas = Areas(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
         self._count = config.topics.alerts_partitions
 
@@ -33,17 +35,24 @@ class SituateMachine(Machine):
     def transitions(self, offset: int, value: bytes) -> list[Transition]:
         """Assess one message, or do what a person asks for in it; return the transitions that follow, as values."""
         message = _message.decode(value)
-        if isinstance(message, SignalBatch):
-            return self.assessor.assess(message, offset)
-        return self.assessor.act(message, offset)
+        return self.assess(message, offset) if isinstance(message, SignalBatch) else self.assessor.act(message, offset)
+
+    def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
+        """Assess one message, with what it means for areas."""
+        if self.assessor.is_next(batch):
+            batch = self.areas.take(batch, offset)
+        return self.assessor.assess(batch, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the assessor's changes."""
-        return self.assessor.changed()
+        """Return the changes of the assessor and of the areas."""
+        return [*self.assessor.changed(), *self.areas.changed()]
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        self.assessor.restore(key, value)
+        if key.startswith(b"areas:"):
+            self.areas.restore(key, value)
+        else:
+            self.assessor.restore(key, value)
 
 
 def _tell(transitions: list[Transition]) -> None:
