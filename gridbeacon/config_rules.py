@@ -9,6 +9,7 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from gridbeacon import config_routing
 from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
@@ -41,6 +42,8 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _learned(config)
     yield from _forecast(config.forecast)
     yield from _notify(config.notify)
+    for key, text in config_routing.mistakes(config.routing, [webhook.name for webhook in config.notify.webhooks]):
+        yield Mistake((key,), text)
 
 
 def _general(config: Config) -> Iterator[Mistake]:
