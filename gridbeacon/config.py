@@ -8,17 +8,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gridbeacon.config_forecast import Forecast as Forecast
+from gridbeacon.config_notify import Notify as Notify
+from gridbeacon.config_notify import Webhook as Webhook
+from gridbeacon.config_section import Count, Port, Positive, Share
+from gridbeacon.config_section import Section as Section
 from gridbeacon.reasons import CalendarMode, Mode
 from gridbeacon.vocabulary import Kind
-
-Positive = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-Port = Annotated[int, Meta(ge=0, le=65535)]
-Share = Annotated[float, Meta(ge=0, le=1)]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of every section: frozen, keyword-only, unknown keys refused."""
 
 
 class Broker(Section, frozen=True):
@@ -219,7 +215,7 @@ class DetectorOf(Section, frozen=True):
     kind: Kind
     metric: str
     detector: str
-    parameters: Parameters = {}
+    parameters: Parameters = msgspec.field(default_factory=dict)
 
 
 class Detect(Section, frozen=True):
@@ -227,7 +223,7 @@ class Detect(Section, frozen=True):
 
     detector: str = "novelty_and_departure"
     """A name of ``detectors.DETECTORS``, or ``river.anomaly.`` and the name of a detector of river."""
-    parameters: Parameters = {}
+    parameters: Parameters = msgspec.field(default_factory=dict)
     """What the detector takes, by name."""
     series: tuple[DetectorOf, ...] = ()
     """Metrics that another detector judges."""
@@ -236,6 +232,10 @@ class Detect(Section, frozen=True):
     checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
+    area_digits: tuple[Count, ...] = (6, 9, 12)
+    """Areas are the beginnings of grid codes of these lengths (county, street, community); none: no areas."""
+    area_window_secs: Positive = 300.0
+    """What the sensors of an area see together is added up over windows of so many seconds."""
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
     """A grid event of one of these ``service_code`` is a signal at once."""
 
@@ -267,32 +267,6 @@ class Situate(Section, frozen=True):
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
     mode: Mode = Mode.LIVE
     checkpoint_secs: Positive = 2.0
-
-
-class Webhook(Section, frozen=True):
-    """One endpoint. ``secret`` is ``whsec_`` + base64 of at least 24 bytes; several, newest first, while rotating."""
-
-    name: str
-    url: str
-    secrets: tuple[str, ...]
-    modes: tuple[Mode, ...] = (Mode.LIVE,)
-    """Anything but live leaves the house only when named here."""
-    min_level: Literal["blue", "yellow", "orange", "red"] = "blue"
-    allow_private: bool = False
-    """Permit loopback, private and link-local addresses."""
-    timeout_secs: Positive = 10.0
-
-
-class Notify(Section, frozen=True):
-    """Delivery of notices."""
-
-    webhooks: tuple[Webhook, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    """Hosts that webhooks may name; empty = the hosts of the configured webhooks."""
-    retry_secs: tuple[float, ...] = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
-    """Waits before each attempt; the last one repeats."""
-    give_up_after_secs: Positive = 86400.0
-    checkpoint_secs: Positive = 1.0
 
 
 class Store(Section, frozen=True):
@@ -332,6 +306,7 @@ class Config(Section, frozen=True):
     quality: Quality = Quality()
     detect: Detect = Detect()
     alarm_budget: AlarmBudget = AlarmBudget()
+    forecast: Forecast = Forecast()
     situate: Situate = Situate()
     notify: Notify = Notify()
     store: Store = Store()
