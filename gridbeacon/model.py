@@ -185,7 +185,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
     ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own.
+    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own; ``request`` is the
+    report that it is about, if it is one.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -204,6 +205,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     near: tuple[str, ...] = ()
     text: str = ""
+    request: str = ""
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -246,7 +248,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def told(self) -> bool:
         """Whether it is to be told."""
-        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION)
+        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -294,6 +296,23 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     findings: int = 0
     opened_ms: int = 0
     follows: str = ""
+
+
+class SituationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``situations`` topic: a situation as it stands, for tables and maps.
+
+    ``version`` counts its reports from 1; ``state`` is ``active``, ``unknown`` or ``cleared``, and then ``merged_into``
+    may name the situation that goes on for it; ``alert_id`` is the alert that it became.
+    """
+
+    situation: Situation
+    version: int
+    area: str
+    state: ConditionState
+    highest_level: Level
+    changed_ms: int
+    alert_id: str
+    merged_into: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
