@@ -15,7 +15,7 @@ from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
-from gridbeacon.places import partition_of
+from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
 from gridbeacon.situation import LEARNED
 from gridbeacon.situations import KINDS, Situations
@@ -76,6 +76,7 @@ class Assessor:
         self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
+        self._levels = levels_of(config)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -83,8 +84,7 @@ class Assessor:
         A message already taken is a repeat; one whose predecessor has not been taken is ignored, for its producer
         ended before that one was written and will send both again.
         """
-        taken = self._heard.taken.get(batch.partition, -1)
-        if batch.offset <= taken or batch.previous > taken:
+        if not self.is_next(batch):
             self.repeats += 1
             return []
         self._heard.taken[batch.partition] = batch.offset
@@ -116,6 +116,11 @@ class Assessor:
         """Return what is to be reported of situations since the last call, in order."""
         reports, self._situations.reports = self._situations.reports, []
         return reports
+
+    def is_next(self, batch: SignalBatch) -> bool:
+        """Return whether this message is neither a repeat nor one that comes too early."""
+        taken = self._heard.taken.get(batch.partition, -1)
+        return batch.offset > taken >= batch.previous
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
@@ -178,7 +183,8 @@ class Assessor:
 
     def _take_learned(self, cell: CellState, signal: Signal, key: str, now_ms: int) -> list[str]:
         """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
-        around = (signal.cell, *signal.near)
+        above = (signal.cell[:digits] for digits in self._levels)
+        around = (signal.cell, *signal.near, *above)
         places = {name: self._cells[name].learned for name in around if name in self._cells}
         told = self._triage.consider(signal.cell, places, key, signal, now_ms)
         if not told and self._situations.cooldown.of(signal.cell, now_ms):

@@ -2,7 +2,8 @@
 
 1. Cells that adjoin are connected (the registry's neighbours), as far as they lie in one area.
 2. Cells of one community are connected when in both of them something *diffuse* stands: something that is only unusual,
-   reports that are counted, doubts about data. A storm or a cut line has no exact place.
+   reports that are counted, doubts about data. A storm or a cut line has no exact place. So are such a cell and an area
+   that is unusual as a whole.
 3. What is connected is one situation. What was one situation stays one, also when what lies between is over.
 4. But places at orange or red that don't touch are situations of their own; every other cell goes with the nearest.
 5. Of situations that become one, the oldest goes on. Of the parts of one that splits, that which holds most of its

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from gridbeacon.model import Evidence
-from gridbeacon.places import source_of
+from gridbeacon.places import AREA, source_of
 from gridbeacon.reasons import Level, Reason
 
 PHRASES = 3
 """So many things at most, before the rest is counted: a sentence is read on a telephone."""
 _SENSORS = {"crowd": "camera", "traffic": "counter"}
+_LAYERS = ("event", "limit", "learned", "quality", "scan")
 _UNITS = {
     "density_max_per_m2": "people/m²",
     "density_mean_per_m2": "people/m²",
@@ -45,7 +46,7 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
     '3 reports of crowding and camera CAM-12 at 3.2 people/m², for 4 min'
     """
     said = [*_reports(evidence), *_measured(evidence), *_unusual(evidence), *_doubts(evidence)]
-    said += [e.text for e in evidence if e.layer not in ("event", "limit", "learned", "quality", "scan")]
+    said += [e.text.partition(";")[0] for e in evidence if _is_of_area(e) or e.layer not in _LAYERS]
     shown = said[:PHRASES] if len(said) > PHRASES + 1 else said
     if len(said) > len(shown):
         shown.append(f"{len(said) - len(shown)} more")
@@ -56,6 +57,10 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
         words += f", in {cells} cells"
     minutes = max(at_ms - since_ms, 0) // 60_000
     return words if not minutes else f"{words}, for {_long(minutes)}"
+
+
+def _is_of_area(e: Evidence) -> bool:
+    return e.series.startswith(f"{AREA}/")
 
 
 def _long(minutes: int) -> str:
@@ -116,7 +121,7 @@ def _unusual(evidence: Iterable[Evidence]) -> list[str]:
     seen: dict[str, Evidence] = {}
     for e in evidence:
         source = source_of(e.series)
-        if e.layer == "learned" and source not in limited and not source.startswith("events/"):
+        if e.layer == "learned" and source not in limited and source.partition("/")[0] in _SENSORS:
             seen.setdefault(source, e)
     if len(seen) >= PHRASES:
         kinds = Counter(source.partition("/")[0] for source in seen)

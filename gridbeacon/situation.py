@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import source_of
+from gridbeacon.places import AREA, kind_of, source_of
 from gridbeacon.reasons import Certainty, Level, Reason, SituationKind
 from gridbeacon.sentence import sentence
 
@@ -89,7 +89,7 @@ def assess(
             level, reason = Level.YELLOW, Reason.RECURRED
     if place.split_off and reason is top.reason:
         reason = Reason.SPLIT_OFF
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not e.series.startswith("events/")]
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not e.series.startswith(("events/", f"{AREA}/"))]
     return Situation(
         situation_id=place.name,
         cell=place.cell,
@@ -113,7 +113,7 @@ def _witness(e: Evidence) -> str:
     """Return what kind of witness a finding is."""
     if e.layer == "limit":
         return _MEASURED
-    if e.layer in ("event", "scan") or e.series.startswith("events/"):
+    if e.layer in ("event", "scan") or kind_of(e.series) == "events":
         return _REPORTED
     return _SENSED if e.layer == LEARNED else e.layer
 
@@ -123,7 +123,9 @@ def _corroborated(standing: list[Evidence], near: Callable[[str, str], bool]) ->
     top = standing[0]
     hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
     if not hard:  # what is unusual is not yet dangerous
-        several = len({source_of(e.series) for e in standing}) > 1
+        sources = {source_of(e.series) for e in standing}
+        # An area is several sources by itself.
+        several = len(sources) > 1 or any(source.startswith(f"{AREA}/") for source in sources)
         return Level.YELLOW if several else min(top.level, Level.YELLOW)
     best = top.level
     for e in hard:
@@ -153,7 +155,7 @@ def _kind(standing: list[Evidence]) -> SituationKind:
         top = next((e for e in standing if e.layer == "limit"), top)
     if _witness(top) == _REPORTED:
         return SituationKind.INCIDENT_REPORTS
-    if top.series.startswith("traffic/"):
+    if kind_of(top.series) == "traffic":
         return SituationKind.TRAFFIC_SHOCK
     return SituationKind.COUNTERFLOW if _both_ways(standing) else SituationKind.CROWDING
 

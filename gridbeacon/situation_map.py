@@ -14,6 +14,9 @@ import msgspec
 from gridbeacon.merging import Before, Part, Spot, connected, home_of, settle
 from gridbeacon.places import area_of
 
+COMMUNITY = "…"
+"""Behind its code, the name of a community as what connects its cells."""
+
 
 class Standing(NamedTuple):
     """What stands in one cell by one rule: since when, whether it is orange or red, whether it is diffuse, and the
@@ -54,16 +57,20 @@ def situation_id_of(rule: str, cell: str, opened_ms: int) -> str:
 
 
 class SituationMap:
-    """The cells and situations of one rule. ``lingers_ms`` is how long a cell stays part after its last finding."""
+    """The cells and situations of one rule. ``lingers_ms`` is how long a cell stays part after its last finding;
+    ``levels`` are the lengths of the codes of areas that have findings of their own."""
 
-    def __init__(self, rule: str, *, lingers_ms: int, area_digits: int, community_digits: int) -> None:
+    def __init__(
+        self, rule: str, *, lingers_ms: int, area_digits: int, community_digits: int, levels: tuple[int, ...] = ()
+    ) -> None:
         self.rule = rule
         self.spots: dict[str, Spot] = {}
         self.begun: dict[str, Begun] = {}
         self._lingers_ms = lingers_ms
-        self._digits = area_digits, community_digits
+        self._area_digits, self._community_digits = area_digits, community_digits
+        self._levels = sorted({community_digits, *levels})
         self._links: dict[str, set[str]] = defaultdict(set)
-        self._communities: dict[str, set[str]] = defaultdict(set)
+        self._under: dict[str, set[str]] = defaultdict(set)
         self._members: dict[str, set[str]] = defaultdict(set)
         self._unsettled: set[str] = set()
         self._emptied: set[str] = set()
@@ -124,7 +131,8 @@ class SituationMap:
             spot = self.spots.pop(cell)
             for other in spot.near:
                 self._links[other].discard(cell)
-            self._communities[self._community(cell)].discard(cell)
+            for place in self._places(cell):
+                self._under[place].discard(cell)
             members = self._members[spot.situation]
             members.discard(cell)
             self._unsettled.discard(cell)
@@ -159,10 +167,10 @@ class SituationMap:
 
     def touching(self, cell: str) -> Iterator[str]:
         """Yield the cells with findings that adjoin one, within its area."""
-        area = area_of(cell, self._digits[0])
+        area = area_of(cell, self._area_digits)
         near = self.spots[cell].near
         for other in {*near, *self._links.get(cell, ())}:
-            if other in self.spots and other != cell and area_of(other, self._digits[0]) == area:
+            if other in self.spots and other != cell and area_of(other, self._area_digits) == area:
                 yield other
 
     def touch(self, one: str, other: str) -> bool:
@@ -170,13 +178,15 @@ class SituationMap:
         return one == other or (one in self.spots and other in self.touching(one))
 
     def around(self, cell: str) -> Iterator[str]:
-        """Yield what is connected with a cell, or with a community."""
-        if cell not in self.spots:
-            yield from self._communities.get(cell, ())
-            return
-        yield from self.touching(cell)
-        if self.spots[cell].diffuse:
-            yield self._community(cell)
+        """Yield what is connected with a cell, or with a community: rules 1 and 2."""
+        if cell in self.spots:
+            yield from self.touching(cell)
+            if self.spots[cell].diffuse:
+                yield f"{cell[: self._community_digits]}{COMMUNITY}"
+                yield from (place for place in self._places(cell) if place in self.spots)
+                yield from self._under.get(cell, ())
+        elif cell.endswith(COMMUNITY):
+            yield from self._under.get(cell.removesuffix(COMMUNITY), ())
 
     def _all_around(self, cell: str) -> Iterator[str]:
         """Yield what is connected with a cell, a community or a situation."""
@@ -217,7 +227,9 @@ class SituationMap:
         for other in spot.near:
             self._links[other].add(cell)
         if spot.diffuse:
-            self._communities[self._community(cell)].add(cell)
+            for place in self._places(cell):
+                self._under[place].add(cell)
 
-    def _community(self, cell: str) -> str:
-        return f"{cell[: self._digits[1]]}…"
+    def _places(self, cell: str) -> Iterator[str]:
+        """Yield the community and the areas that a cell, or a smaller area, lies in."""
+        return (cell[:digits] for digits in self._levels if digits <= len(cell))

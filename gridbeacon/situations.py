@@ -15,7 +15,7 @@ from gridbeacon.cooldown import COOLDOWN, Cooldown
 from gridbeacon.lifecycle import Event
 from gridbeacon.merging import Spot
 from gridbeacon.model import Evidence, Situation, SituationReport
-from gridbeacon.places import area_of
+from gridbeacon.places import area_of, levels_of
 from gridbeacon.reasons import ConditionState, Level, Trend
 from gridbeacon.situation import RULES, SAFETY, Place, assess, is_core, is_diffuse, rule_of
 from gridbeacon.situation_map import Begun, SituationMap, Standing, Turn
@@ -65,6 +65,7 @@ class Situations:
                 lingers_ms=int(situate.clear_after_secs * 1000),
                 area_digits=config.grid.area_digits,
                 community_digits=config.grid.community_digits,
+                levels=levels_of(config),
             )
             for rule in RULES
         }
