@@ -117,7 +117,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names)."""
+    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names).
+
+    ``near`` are the cells that adjoin its own.
+    """
 
     service_request_id: str
     service_code: str
@@ -139,6 +142,7 @@ class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
     long: float | None = None
     updated_ms: int | None = None
     expected_ms: int | None = None
+    near: tuple[str, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -234,6 +238,16 @@ class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     carriers: tuple[tuple[str, float], ...]
 
 
+class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How many reports of a category came from a cell in the window that ended at ``end_ms``; 0 is not said."""
+
+    end_ms: int
+    cell: str
+    category: str
+    reports: int
+    near: tuple[str, ...] = ()
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
@@ -241,7 +255,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
     cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
-    that are over.
+    that are over, ``counts`` those of reports in windows that are closed.
     """
 
     partition: int
@@ -252,6 +266,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -18,6 +18,7 @@ LEARNED = "learned"
 EVIDENCE_KEPT = 60
 """So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
 _MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
+_URGENT = "urgent"
 
 
 class Place(NamedTuple):
@@ -55,7 +56,7 @@ def assess(
     rule: str,
     findings: Iterable[Evidence],
     at_ms: int,
-    near: Callable[[str, str], bool] = lambda one, other: one == other,
+    near: Callable[[str], Iterable[str]] = lambda _: (),
     quiet: frozenset[str] | None = None,
 ) -> Situation | None:
     """Return what the findings of a situation's cells amount to by one rule at a time, None when none of them counts.
@@ -64,8 +65,8 @@ def assess(
 
     - what is only unusual, or reported more often than usual, is blue from one source, yellow from several;
     - two kinds of witness raise it by one (``corroborated``): a broken limit and people's reports in the same cell or
-      one next to it (``near``); to red only when one of the reports is urgent. Sensors that are unusual beside a limit
-      or a report raise blue to yellow, no further;
+      one next to it (``near`` names those); to red only when one of the reports is urgent. Sensors that are unusual
+      beside a limit or a report raise blue to yellow, no further;
     - a situation that ``recurs`` is yellow at least.
 
     A crossed limit is Observed; two kinds of evidence, or a report that people have verified (orange), are Likely; the
@@ -118,7 +119,7 @@ def _witness(e: Evidence) -> str:
     return _SENSED if e.layer == LEARNED else e.layer
 
 
-def _corroborated(standing: list[Evidence], near: Callable[[str, str], bool]) -> Level:
+def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]) -> Level:
     """Return the level that the witnesses amount to together, ``standing`` worst first."""
     top = standing[0]
     hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
@@ -127,17 +128,28 @@ def _corroborated(standing: list[Evidence], near: Callable[[str, str], bool]) ->
         # An area is several sources by itself.
         several = len(sources) > 1 or any(source.startswith(f"{AREA}/") for source in sources)
         return Level.YELLOW if several else min(top.level, Level.YELLOW)
+    by_cell: dict[str, dict[str, set[str]]] = {}
+    for e in standing:
+        by_cell.setdefault(e.cell, {}).setdefault(_witness(e), set()).add(source_of(e.series))
+        if e.layer == "event":
+            by_cell[e.cell].setdefault(_URGENT, set())
     best = top.level
+    seen: set[tuple[str, str, str]] = set()
     for e in hard:
+        mine, source = _witness(e), source_of(e.series)
         if e.level < best:
             break
-        mine = _witness(e)
-        others = [o for o in standing if _witness(o) != mine and near(e.cell, o.cell)]
-        pair = {mine, *(_witness(o) for o in others)}
-        if {_MEASURED, _REPORTED} <= pair:
-            urgent = e.layer == "event" or any(o.layer == "event" for o in others)
+        if (e.cell, mine, source) in seen:
+            continue
+        seen.add((e.cell, mine, source))
+        around = [by_cell[cell] for cell in {e.cell, *near(e.cell)} if cell in by_cell]
+        others = {witness for one in around for witness in one if witness != mine}
+        if e.level is not Level.RED and {_MEASURED, _REPORTED} <= {mine, *others}:
+            urgent = e.layer == "event" or _URGENT in others
             best = max(best, min(Level(e.level + 1), Level.RED if urgent else Level.ORANGE))
-        elif e.level is Level.BLUE and any(source_of(o.series) != source_of(e.series) for o in others):
+        elif e.level is Level.BLUE and any(
+            sources - {source} for one in around for witness, sources in one.items() if witness != mine
+        ):
             best = max(best, Level.YELLOW)
     return best
 

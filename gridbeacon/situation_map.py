@@ -168,14 +168,10 @@ class SituationMap:
     def touching(self, cell: str) -> Iterator[str]:
         """Yield the cells with findings that adjoin one, within its area."""
         area = area_of(cell, self._area_digits)
-        near = self.spots[cell].near
+        near = self.spots[cell].near if cell in self.spots else ()
         for other in {*near, *self._links.get(cell, ())}:
             if other in self.spots and other != cell and area_of(other, self._area_digits) == area:
                 yield other
-
-    def touch(self, one: str, other: str) -> bool:
-        """Return whether two cells are one, or adjoin."""
-        return one == other or (one in self.spots and other in self.touching(one))
 
     def around(self, cell: str) -> Iterator[str]:
         """Yield what is connected with a cell, or with a community: rules 1 and 2."""

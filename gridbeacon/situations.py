@@ -193,7 +193,7 @@ class Situations:
         cells = tuple(sorted(spots.cells_of(name)))
         place = Place(name, begun.cell, begun.opened_ms, cells, course.follows, course.recurs, bool(begun.split_from))
         findings = [e for cell in cells for e in findings_of(cell)]
-        situation = assess(place, begun.rule, findings, at_ms, spots.touch)
+        situation = assess(place, begun.rule, findings, at_ms, spots.touching)
         if situation is None:  # nothing is left to change by itself
             course.weight, course.trend, course.report_at_ms = (0, 0, 0), Trend.STEADY, None
         else:
