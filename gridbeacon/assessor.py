@@ -14,7 +14,7 @@ from gridbeacon.alert_book import Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
+from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
 from gridbeacon.situation import LEARNED
@@ -116,6 +116,17 @@ class Assessor:
         """Return what is to be reported of situations since the last call, in order."""
         reports, self._situations.reports = self._situations.reports, []
         return reports
+
+    def act(self, asked: Asked, offset: int) -> list[Transition]:
+        """Do what a person asks for in the message at ``offset``; return the transitions, the answer first.
+
+        It is decided at the time that the log says; before the log has said any, at the time at which it was sent.
+        """
+        now = self._heard.clock.time_ms
+        steps = self._situations.book.act(asked, asked.sent_ms if now is None else now)
+        if not isinstance(asked, Action) and not self._answers(asked.silence_id):
+            return []
+        return self._number(steps, offset)
 
     def is_next(self, batch: SignalBatch) -> bool:
         """Return whether this message is neither a repeat nor one that comes too early."""
@@ -261,19 +272,24 @@ class Assessor:
         cell = self._cells.get(name)
         return () if cell is None else (f.evidence for f in cell.findings.values())
 
+    def _answers(self, silence_id: str) -> bool:
+        """Return whether this partition speaks of a silence, which every partition hears of."""
+        return partition_of(silence_id, self.config.topics.signals_partitions) == self.partition
+
     def _number(self, steps: list[Step], offset: int) -> list[Transition]:
         transitions: list[Transition] = []
-        for index, (alert, event, notice) in enumerate(steps):
-            target = partition_of(alert.alert_id, self.config.topics.alerts_partitions)
+        for index, step in enumerate(steps):
+            target = partition_of(step.event.alert_id, self.config.topics.alerts_partitions)
             transitions.append(
                 Transition(
                     partition=self.partition,
                     offset=offset,
                     index=index,
                     previous=self._heard.sent.get(target, (-1, -1)),
-                    alert=alert,
-                    event=event,
-                    notice=notice,
+                    alert=step.alert,
+                    event=step.event,
+                    notice=step.notice,
+                    silence=step.silence,
                 )
             )
             self._heard.sent[target] = (offset, index)

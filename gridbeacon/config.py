@@ -269,6 +269,10 @@ class Situate(Section, frozen=True):
     cooldown_secs: Annotated[float, Meta(ge=0)] = 1800.0
     """After an alert has cleared, its cells and their neighbours are watched more closely this long; 0 = not at all."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
+    close_after_secs: Positive = 259_200.0
+    """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""
+    review_within_secs: Positive = 604_800.0
+    """A closed alert can be reviewed and reopened for so long (a week)."""
     mode: Mode = Mode.LIVE
     checkpoint_secs: Positive = 2.0
 
@@ -282,9 +286,11 @@ class Store(Section, frozen=True):
 
 
 class Observability(Section, frozen=True):
-    """Metrics and logs. When set, a role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number."""
+    """Metrics and logs. When set, a role serves Prometheus metrics at ``metrics_port`` + its number."""
 
     metrics_port: Port = 0
+    metrics_listen: str = "127.0.0.1"
+    """Address to serve metrics at: they hold no identities, but they do tell how busy a city is."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

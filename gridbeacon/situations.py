@@ -9,12 +9,13 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import ALERT, AlertBook, Step
+from gridbeacon.alert_book import KINDS as BOOK_KINDS
+from gridbeacon.alert_book import AlertBook, Step
 from gridbeacon.config import Config
 from gridbeacon.cooldown import COOLDOWN, Cooldown
 from gridbeacon.lifecycle import Event
 from gridbeacon.merging import Spot
-from gridbeacon.model import Evidence, Situation, SituationReport
+from gridbeacon.model import Alert, Evidence, Situation, SituationReport
 from gridbeacon.places import area_of, levels_of
 from gridbeacon.reasons import ConditionState, Level, Trend
 from gridbeacon.situation import RULES, SAFETY, Place, assess, is_core, is_diffuse, rule_of
@@ -22,7 +23,7 @@ from gridbeacon.situation_map import Begun, SituationMap, Standing, Turn
 
 SPOT, COURSE = "spot", "situation"
 """The kinds of keys of its state: ``spot:RULE:CELL`` and ``situation:NAME``."""
-KINDS = (SPOT, COURSE, ALERT, COOLDOWN)
+KINDS = (SPOT, COURSE, COOLDOWN, *BOOK_KINDS)
 TREND_MS = 600_000
 """A situation that has not changed for so long is steady."""
 REPORT_MS = 10_000
@@ -129,12 +130,8 @@ class Situations:
         steps = self.settle(at_ms, findings_of)
         for step in self.book.pass_time(at_ms):
             steps.append(step)
-            alert, event, _ = step
-            # An alert that was only told because of the last one's cool-down must not keep itself alive.
-            course = self._courses.get(alert.situation_id)
-            own = course is None or not course.recurs or alert.highest_level > Level.YELLOW
-            if event.event is Event.CLEARED and alert.rule == SAFETY and alert.highest_level >= Level.YELLOW and own:
-                self.cooldown.begin(alert.alert_id, self._around(alert.situation_id), at_ms)
+            if step.alert is not None and step.event.event == Event.CLEARED:
+                self._cool_down(step.alert, at_ms)
         self.cooldown.expire(at_ms)
         for rule, spots in self._maps.items():
             self._changed.update((SPOT, f"{rule}:{cell}") for cell in spots.expire(at_ms))
@@ -161,8 +158,8 @@ class Situations:
 
     def restore(self, kind: str, name: str, value: bytes) -> None:
         """Take back one record of ``changed``: the parts of its key and its value."""
-        if kind == ALERT:
-            self.book.restore(name, value)
+        if kind in BOOK_KINDS:
+            self.book.restore(kind, name, value)
         elif kind == COOLDOWN:
             self.cooldown.restore(name, value)
         elif kind == SPOT:
@@ -172,6 +169,14 @@ class Situations:
             course = self._courses[name] = msgspec.json.decode(value, type=Course)
             self._maps[course.begun.rule].begun[name] = course.begun
             self._call(name, course)
+
+    def _cool_down(self, alert: Alert, at_ms: int) -> None:
+        """Watch the place of an alert that has cleared more closely for a while."""
+        course = self._courses.get(alert.situation_id)
+        # One that was told because of the last one's cool-down alone must not keep the watch alive.
+        least = Level.ORANGE if course is not None and course.recurs else Level.YELLOW
+        if alert.rule == SAFETY and alert.highest_level >= least:
+            self.cooldown.begin(alert.alert_id, self._around(alert.situation_id), at_ms)
 
     def _is_due(self, at_ms: int, name: str) -> bool:
         return self._courses[name].next_ms() == at_ms
