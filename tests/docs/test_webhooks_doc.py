@@ -16,7 +16,8 @@ from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
 from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, hold_back, standard_body
 from gridbeacon.reasons import Certainty, DeliveryOutcome, Level, Mode, Reason
-from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, RETRY_AFTER_MAX_SECS, Attempt, Result
+from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, Attempt, Result
+from sinks.outbox import RETRY_AFTER_MAX_SECS
 from sinks.signing import sign
 from sinks.webhook import DETAIL_MAX_CHARS, WebhookSender, check_webhooks
 

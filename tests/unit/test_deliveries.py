@@ -12,8 +12,9 @@ from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Delivery, Evidence, Notice, Position, Situation, Transition
 from gridbeacon.notices import hold_back
-from gridbeacon.reasons import Certainty, Level, Mode, Reason
-from sinks.deliveries import JITTER_SHARE, MAX_UNDER_WAY, Attempt, Outbox, Result
+from gridbeacon.reasons import Certainty, HandlingState, Level, Mode, Reason
+from sinks.deliveries import JITTER_SHARE, Attempt, Result
+from sinks.outbox import MAX_UNDER_WAY, Outbox
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 T0 = 1_672_484_400_000
@@ -124,6 +125,23 @@ def sequences(outbox: Outbox, statuses: dict[str, int] | None = None) -> dict[st
     return sent
 
 
+def handled(last: Transition, state: HandlingState) -> Transition:
+    """Return what follows when people have brought the alert of ``last`` to ``state``, with a notice of it."""
+    alert = msgspec.structs.replace(last.alert, handling_state=state, version=last.alert.version + 1)
+    body = f'{{"type":"alert.{state}","timestamp":"2022-12-31T12:00:00Z","data":{{"alert_id":"{alert.alert_id}"}}}}'
+    notice = Notice(
+        notice_id=f"msg_{alert.alert_id}_{state}",
+        alert_id=alert.alert_id,
+        sequence=last.notice.sequence + 1 if last.notice else 1,
+        type=f"alert.{state}",
+        level=alert.level,
+        at_ms=alert.changed_ms,
+        body=body,
+    )
+    position = (last.offset, last.index)
+    return msgspec.structs.replace(last, offset=last.offset + 1, previous=position, alert=alert, notice=notice)
+
+
 ONE = Notify(webhooks=(endpoint(),))
 LIFE = story(Level.YELLOW, Level.RED, Level.NONE)
 
@@ -138,7 +156,13 @@ def test_notices_of_an_alert_go_one_after_the_other() -> None:
         (row,) = outbox.result(attempt, answer(), T0)
         assert (row.outcome, row.attempt, row.notice_id) == ("delivered", 1, attempt.notice.notice_id)
     assert list(outbox.waiting()) == []
-    assert dict(outbox.changed())[f"alert:{LIFE[0].alert.alert_id}".encode()] is None
+    key = f"alert:{LIFE[0].alert.alert_id}".encode()
+    assert dict(outbox.changed())[key] is not None  # who was told of it hears when people close it
+    closed = handled(LIFE[-1], HandlingState.CLOSED)
+    outbox.add(closed, T0)
+    assert only(outbox.due(T0)).notice.type == "alert.closed"
+    outbox.result(Attempt("a", closed.notice, 1), answer(), T0)
+    assert dict(outbox.changed())[key] is None
 
 
 @pytest.mark.parametrize("status", [0, 408, 425, 429, 500, 503, 599])
