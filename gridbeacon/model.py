@@ -18,8 +18,10 @@ from gridbeacon.reasons import (
     Mode,
     Reason,
     Rejection,
+    SituationKind,
     Stage,
     State,
+    Trend,
 )
 from gridbeacon.vocabulary import Kind, Motion, Surface
 
@@ -248,7 +250,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told."""
+    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told. ``cell`` is where,
+    ``request`` the report that it is."""
 
     series: str
     layer: str
@@ -261,12 +264,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: float | None = None
     text: str = ""
     budget: Decision | None = None
+    cell: str = ""
+    request: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the case in one cell, by one rule: the findings that stand together and what they amount to.
+    """What is the case in a cell and its neighbours, by one rule: the findings that stand together and what they
+    amount to.
 
-    ``data_lost`` says that every source behind it has gone quiet: the condition is unknown, not over.
+    ``cell`` is where it began and stays the same; ``centre`` is where it is worst now; ``cells`` are all that it
+    covers. ``findings`` is how many stand behind it, ``evidence`` the worst of them. ``follows`` is the alert that it
+    split off from, or that had cleared here not long ago. ``data_lost`` says that every source behind it has gone
+    quiet: the condition is unknown, not over.
     """
 
     cell: str
@@ -277,11 +286,20 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     data_lost: bool
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    opened_ms: int = 0
+    follows: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One situation that people are told about, on two axes: ``condition_state`` (the engine's) and
-    ``handling_state`` (people's). ``version`` counts its transitions from 1."""
+    ``handling_state`` (people's). ``version`` counts its transitions from 1. ``follows`` is the alert that it split off
+    from, or that had cleared here not long before; ``merged_into`` the older one that it became part of."""
 
     alert_id: str
     fingerprint: str
@@ -300,6 +318,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     cleared_ms: int | None
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    follows: str = ""
+    merged_into: str = ""
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):

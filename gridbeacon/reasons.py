@@ -79,6 +79,17 @@ class Reason(StrEnum):
     # layer 2, held back by the calendar
     MUTED = "muted"
     EXPECTED_LOAD = "expected_load"
+    # situations
+    CORROBORATED = "corroborated"
+    """Two kinds of witness say so: the level is one higher than the worst finding's."""
+    REPORT_CLUSTER = "report_cluster"
+    """More reports in neighbouring cells together than chance would bring."""
+    RECURRED = "recurred"
+    """It begins again where an alert has cleared not long ago."""
+    SPLIT_OFF = "split_off"
+    """It was part of another situation, and is apart from it now."""
+    MERGED = "merged"
+    """It has become part of an older situation."""
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -155,6 +166,29 @@ class Certainty(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class SituationKind(StrEnum):
+    """What a situation is mainly about."""
+
+    CROWDING = "crowding"
+    COUNTERFLOW = "counterflow"
+    """People in both directions at once, more than is usual."""
+    TRAFFIC_SHOCK = "traffic_shock"
+    INCIDENT_REPORTS = "incident_reports"
+    FORECAST = "forecast"
+    """Nothing yet, but a limit will be crossed."""
+    DATA_LOSS = "data_loss"
+    DATA_DOUBT = "data_doubt"
+    """Data come, and can't be right."""
+
+
+class Trend(StrEnum):
+    """Which way a situation has gone in the last ten minutes."""
+
+    RISING = "rising"
+    STEADY = "steady"
+    FALLING = "falling"
+
+
 class Mode(StrEnum):
     """Whether an alert is about the world, or about a replay, an exercise or a test."""
 
@@ -214,3 +248,38 @@ class DayType(StrEnum):
     WEEKEND = "weekend"
     HOLIDAY = "holiday"
     MAKEUP_WORKDAY = "makeup_workday"
+
+
+class ForecastModel(StrEnum):
+    """Which model a forecast of a series comes from."""
+
+    PROPHET_BATCH = "prophet_batch"
+    """Prophet, fitted for all series at once, averaged with the weekly profile."""
+    PROFILE = "profile"
+    """What is usual at this time of the day and week."""
+    NAIVE = "naive"
+    """The latest value, or nothing where there is none."""
+    PROPHET = "prophet"
+    """Stock Prophet."""
+
+
+class ForecastReason(StrEnum):
+    """Why a series' forecast comes from that model."""
+
+    FITTED = "fitted"
+    SHORT_HISTORY = "short_history"
+    """Less than two weeks of history, or less than a day."""
+    SPARSE_HISTORY = "sparse_history"
+    """Days enough, but most of their slots are missing."""
+    NO_HISTORY = "no_history"
+    """Nothing was measured before: there is no forecast."""
+    CONSTANT = "constant"
+    """Every value is the same."""
+    NOT_CONVERGED = "not_converged"
+    """The fit of Prophet did not end; the profile stands in."""
+    NOT_FINITE = "not_finite"
+    """Values are infinite or beyond what can be computed with; they are left out."""
+    EXPIRED = "expired"
+    """The fit is older than its ``valid_until``: the profile stands in."""
+    FAILED = "failed"
+    """The fit ended with an error; the profile or the last forecast stands in."""
