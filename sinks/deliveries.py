@@ -11,7 +11,7 @@ import msgspec
 
 from gridbeacon.config_notify import Webhook
 from gridbeacon.model import Delivery, Notice
-from gridbeacon.reasons import DeliveryOutcome, Mode
+from gridbeacon.reasons import DeliveryOutcome, Level, Mode
 from sinks.bodies.message import Sent
 
 # Client errors that say "not now" instead of "never": time-out, too early, too many requests.
@@ -79,7 +79,8 @@ class Line(msgspec.Struct):
 
 class AlertDeliveries(msgspec.Struct):
     """All deliveries of one alert: notices by sequence, lines by endpoint, the latest notices, when it was over
-    (event time; None while it is not), whether nothing more can come of it, and its mode."""
+    (event time; None while it is not), whether nothing more can come of it, its mode, and the highest level
+    of its notices."""
 
     pending: dict[int, Pending] = msgspec.field(default_factory=dict)
     lines: dict[str, Line] = msgspec.field(default_factory=dict)
@@ -87,6 +88,7 @@ class AlertDeliveries(msgspec.Struct):
     over_ms: int | None = None
     done: bool = False
     mode: Mode = Mode.LIVE
+    highest: Level = Level.NONE
 
 
 class Disabled(msgspec.Struct, frozen=True):

@@ -92,11 +92,12 @@ class Outbox:
         if notice is not None:
             if held is None:
                 held = self._alerts[alert.alert_id] = AlertDeliveries(mode=alert.mode)
+            held.highest = max(held.highest, notice.level)
             pending = Pending(notice, now_ms, earlier_of(held.notices))
             held.notices = [*held.notices, Sent(notice.notice_id, notice.at_ms)][-EARLIER_MAX:]
             for endpoint in self._endpoints.values():
                 first = endpoint.name not in self._fallbacks
-                if (first or endpoint.name in held.lines) and self._hears(endpoint, held, notice):
+                if (first or endpoint.name in held.lines) and self._hears(endpoint, held):
                     rows += self._give(endpoint, held, pending, now_ms)
         if held is not None:
             cleared, closed = alert.condition_state is ConditionState.CLEARED, alert.handling_state in _CLOSED
@@ -254,11 +255,11 @@ class Outbox:
             for name, line in held.lines.items():
                 yield from ((name, held.pending[sequence].notice) for sequence in line.sequences)
 
-    def _hears(self, endpoint: Webhook, held: AlertDeliveries, notice: Notice) -> bool:
+    def _hears(self, endpoint: Webhook, held: AlertDeliveries) -> bool:
         if held.mode not in endpoint.modes:
             return False
         lowest = max(Level[endpoint.min_level.upper()], PROFILES[endpoint.profile].min_level)
-        return endpoint.name in held.lines or notice.level >= lowest
+        return endpoint.name in held.lines or held.highest >= lowest
 
     def _give(self, endpoint: Webhook, held: AlertDeliveries, pending: Pending, now_ms: int) -> list[Delivery]:
         """Queue a notice for an endpoint that has not had it; what a dead one would get goes to its fallback too."""
@@ -273,7 +274,7 @@ class Outbox:
         if name in self._disabled:
             rows = [not_sent(notice, name, self._profile(name), now_ms)]
             fallback = self._endpoints.get(endpoint.fallback)
-            if fallback is not None and self._hears(fallback, held, notice):
+            if fallback is not None and self._hears(fallback, held):
                 rows += self._give(fallback, held, pending, now_ms)
             return rows
         held.pending.setdefault(notice.sequence, pending)
@@ -284,10 +285,9 @@ class Outbox:
         """Give all that an endpoint still has to get of an alert to its fallback as well."""
         fallback = self._endpoints.get(endpoint.fallback)
         rows: list[Delivery] = []
-        if fallback is not None:
+        if fallback is not None and self._hears(fallback, held):
             for sequence in held.lines[endpoint.name].sequences:
-                if self._hears(fallback, held, held.pending[sequence].notice):
-                    rows += self._give(fallback, held, held.pending[sequence], now_ms)
+                rows += self._give(fallback, held, held.pending[sequence], now_ms)
         return rows
 
     def _health(self, endpoint: Webhook, outcome: DeliveryOutcome, now_ms: int) -> list[Delivery]:

@@ -39,7 +39,7 @@ def cap(message: Message, hook: Webhook, setting: Setting) -> bytes:
     _add(info, "language", LANGUAGES[hook.language])
     for category in words.category:
         _add(info, "category", category)
-    _add(info, "event", data.rule)
+    _add(info, "event", data.kind.replace("_", " ") or data.rule)
     for response in words.response_type:
         _add(info, "responseType", response)
     _add(info, "urgency", words.urgency)
@@ -50,16 +50,19 @@ def cap(message: Message, hook: Webhook, setting: Setting) -> bytes:
     _add(info, "senderName", setting.sender)
     _add(info, "headline", title(message, hook.language))
     lines = [finding_line(finding, hook.language) for finding in data.evidence]
-    _add(info, "description", "\n".join([data.headline, *lines] if hook.language == "en" else lines or [data.headline]))
+    if hook.language == "en" or not lines:
+        lines.insert(0, data.headline)
+    _add(info, "description", "\n".join(dict.fromkeys(lines)))
     for name, value in (("level", message.level.word), ("reason", data.reason), ("sequence", str(data.sequence))):
         parameter = SubElement(info, "parameter")
         _add(parameter, "valueName", name)
         _add(parameter, "value", value)
     area = SubElement(info, "area")
-    _add(area, "areaDesc", data.cell)
-    geocode = SubElement(area, "geocode")
-    _add(geocode, "valueName", "grid_id")
-    _add(geocode, "value", data.cell)
+    _add(area, "areaDesc", message.place)
+    for cell in data.cells or (message.place,):
+        geocode = SubElement(area, "geocode")
+        _add(geocode, "valueName", "grid_id")
+        _add(geocode, "value", cell)
     text: str = tostring(alert, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode()
 

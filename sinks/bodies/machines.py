@@ -33,6 +33,9 @@ def alertmanager(message: Message, hook: Webhook, setting: Setting) -> bytes:
         "description": "\n".join(finding.text for finding in data.evidence if finding.text),
         "type": message.type,
         "reason": data.reason,
+        "kind": data.kind,
+        "trend": data.trend,
+        "centre": message.place,
         "condition_state": data.condition_state,
         "handling_state": data.handling_state,
         "sequence": str(data.sequence),
@@ -98,9 +101,9 @@ def pagerduty(message: Message, hook: Webhook, setting: Setting) -> bytes:
             "source": setting.sender,
             "severity": PAGERDUTY_SEVERITY.get(message.level, "info"),
             "timestamp": message.timestamp,
-            "component": data.cell,
+            "component": message.place,
             "group": data.area,
-            "class": data.rule,
+            "class": data.kind or data.rule,
             "custom_details": msgspec.Raw(message.raw_data),
         }
     return msgspec.json.encode(body)

@@ -63,7 +63,11 @@ class Data(msgspec.Struct, frozen=True):
     previous_level: str = "none"
     highest_level: str = "none"
     headline: str = ""
+    kind: str = ""
+    trend: str = ""
     cell: str = ""
+    centre: str = ""
+    cells: tuple[str, ...] = ()
     area: str = ""
     rule: str = ""
     mode: str = "live"
@@ -92,6 +96,11 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     raw_data: bytes
     body: bytes
     earlier: tuple[Sent, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The cell where it is worst."""
+        return self.data.centre or self.data.cell
 
     @property
     def level(self) -> Level:

@@ -25,9 +25,9 @@ RATE_SECS = 60.0
 _COLOURS = {Level.BLUE: "blue", Level.YELLOW: "yellow", Level.ORANGE: "orange", Level.RED: "red"}
 _WECOM_COLOURS = {Level.BLUE: "comment", Level.YELLOW: "warning", Level.ORANGE: "warning", Level.RED: "warning"}
 
-#: Numbers that say "too many messages" or "busy", and so "later": WeCom 45009 and -1, DingTalk 130101 and -1,
-#: Feishu 11232 and 9499 with a rate text. Any other number but 0 says "never".
-LATER = frozenset({-1, 45009, 130101, 130102, 11232, 11233})
+#: Numbers that say "too many messages" or "busy", and so "later": WeCom 45009 and -1, DingTalk 130101 and -1, Feishu
+#: 11232 and 9499. Any other number but 0 says "never": a wrong key, a missing keyword, a bad signature.
+LATER = frozenset({-1, 45009, 130101, 130102, 9499, 11232, 11233})
 
 
 class Answer(NamedTuple):

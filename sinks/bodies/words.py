@@ -69,6 +69,11 @@ REASONS_ZH = {
     "change": "突变",
     "drift": "持续偏移",
     "record": "历史极值",
+    "corroborated": "多源印证",
+    "report_cluster": "相邻网格上报集中",
+    "recurred": "再次发生",
+    "split_off": "从其他情况分出",
+    "merged": "并入较早的情况",
     "short_departure": "短时持续偏离",
     "long_departure": "长时持续偏离",
     "detector": "检测器判为异常",
@@ -84,13 +89,23 @@ REASONS_ZH = {
     "back_to_normal": "恢复正常",
     "level_lowered": "级别下降",
 }
+KINDS_ZH = {
+    "crowding": "人群聚集",
+    "counterflow": "人流对冲",
+    "traffic_shock": "交通骤变",
+    "incident_reports": "事件上报",
+    "forecast": "预测将越限",
+    "data_loss": "数据中断",
+    "data_doubt": "数据可疑",
+}
+TRENDS_ZH = {"rising": "上升", "steady": "平稳", "falling": "下降"}
 MODES = {
     "zh": {"replay": "【回放】", "exercise": "【演练】", "test": "【测试】"},
     "en": {"replay": "[REPLAY] ", "exercise": "[EXERCISE] ", "test": "[TEST] "},
 }
 LABELS = {
-    "zh": ("网格", "级别", "处置", "发生", "编号", "依据", "另有 {} 项"),
-    "en": ("Cell", "Level", "Handling", "Time", "Alert", "Evidence", "and {} more"),
+    "zh": ("网格", "级别", "趋势", "处置", "时间", "编号", "依据", "另有 {} 项"),
+    "en": ("Cell", "Level", "Trend", "Handling", "Time", "Alert", "Evidence", "and {} more"),
 }
 FINDINGS_MAX = 5
 """A chat message is read on a phone: the worst few findings are enough to act on."""
@@ -125,9 +140,10 @@ def title(message: Message, language: str) -> str:
     data = message.data
     what = TYPES[language].get(message.type, message.type.removeprefix("alert.").replace("_", " "))
     level = LEVELS[language][message.level]
+    place, kind = plain(message.place), plain(data.kind.replace("_", " "))
     if language == "zh":
-        return marked(data.mode, f"{level}预警 {what} 网格 {plain(data.cell)}", language)
-    return marked(data.mode, f"{level.capitalize()} alert: {what}, cell {plain(data.cell)}", language)
+        return marked(data.mode, f"{level}预警 {KINDS_ZH.get(data.kind, kind)} {what} 网格 {place}", language)
+    return marked(data.mode, f"{level.capitalize()} alert: {kind or 'situation'}, {what}, cell {place}", language)
 
 
 def finding_line(finding: Finding, language: str) -> str:
@@ -145,19 +161,22 @@ def finding_line(finding: Finding, language: str) -> str:
 def markdown(message: Message, language: str, timezone: str) -> list[str]:
     """Return the lines of a chat message below its title, in the markup that WeCom, DingTalk and Feishu share."""
     data = message.data
-    cell, level, handling, time, number, evidence, more = LABELS[language]
+    cell, level, trend, handling, time, number, evidence, more = LABELS[language]
     before = LEVELS[language][Level[data.previous_level.upper()]]
     now = LEVELS[language][Level[data.level.upper()]]
     change = f"{before} → {now}" if data.previous_level not in ("none", data.level) else now
-    state = HANDLING_ZH.get(data.handling_state, data.handling_state) if language == "zh" else data.handling_state
+    state, way = data.handling_state.replace("_", " "), data.trend
+    if language == "zh":
+        state, way = HANDLING_ZH.get(data.handling_state, state), TRENDS_ZH.get(way, way)
     found = [f"- {finding_line(one, language)}" for one in data.evidence[:FINDINGS_MAX]]
     if (rest := data.evidence_count - len(found)) > 0:
         found.append(f"- {more.format(rest)}")
     lines = [] if language == "zh" and found else [plain(data.headline)]
     lines += [
-        f"**{cell}** {plain(data.cell)}",
+        f"**{cell}** {plain(message.place)}" + (f" +{len(data.cells) - 1}" if len(data.cells) > 1 else ""),
         f"**{level}** {change}",
-        f"**{handling}** {state.replace('_', ' ')}",
+        *([f"**{trend}** {plain(way)}"] if way else []),
+        f"**{handling}** {plain(state)}",
         f"**{time}** {civil(message.at_ms, timezone)}",
         f"**{number}** {data.alert_id} #{data.sequence}",
     ]

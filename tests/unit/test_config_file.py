@@ -218,9 +218,7 @@ def test_redacted_is_plain_data_without_secrets(read):
     )
     first, *others = config.notify.webhooks
     first = msgspec.structs.replace(first, url=first.url.replace("h.ex", "me:url-word@h.ex"))  # as nobody may write it
-    config = msgspec.structs.replace(
-        config, notify=msgspec.structs.replace(config.notify, webhooks=(first, *others))
-    )
+    config = msgspec.structs.replace(config, notify=msgspec.structs.replace(config.notify, webhooks=(first, *others)))
     plain = redacted(config)
     shown = msgspec.json.encode(plain).decode()
     for word in "kafka house url query path sign routing".split():
