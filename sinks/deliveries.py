@@ -3,13 +3,13 @@
 ``outbox.Outbox`` decides with them, ``webhook.WebhookSender`` makes the attempts.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
 
-from gridbeacon.config_notify import Webhook
+from gridbeacon.config_notify import Notify, Webhook
 from gridbeacon.model import Delivery, Notice
 from gridbeacon.reasons import DeliveryOutcome, Level, Mode
 from sinks.bodies.message import Sent
@@ -129,6 +129,14 @@ def wait_ms(attempt: Attempt, plan_secs: Sequence[float], step: int, asked_secs:
 def address_of(endpoint: Webhook) -> str:
     """Return a digest of where an endpoint is: its URL may hold a token, which no topic is to keep."""
     return sha256(endpoint.url.encode()).hexdigest()[:16]
+
+
+def leading_to(name: str, config: Notify) -> Iterator[str]:
+    """Yield the names of the webhooks whose chain of fallbacks comes to ``name``."""
+    for webhook in config.webhooks:
+        if webhook.fallback == name:
+            yield webhook.name
+            yield from leading_to(webhook.name, config)
 
 
 class _Why(msgspec.Struct):

@@ -29,6 +29,7 @@ from sinks.deliveries import (
     address_of,
     earlier_of,
     enabled_row,
+    leading_to,
     not_sent,
     row,
     wait_ms,
@@ -58,7 +59,8 @@ class Outbox:
         self.repeats = 0
         self._config = config
         self._endpoints = {webhook.name: webhook for webhook in config.webhooks}
-        self._fallbacks = {webhook.fallback for webhook in config.webhooks}
+        # Whose notices an endpoint may come to stand in for, by its name.
+        self._leading_to = {name: set(leading_to(name, config)) for name in self._endpoints}
         self._taken: dict[int, tuple[int, int]] = {}
         self._alerts: dict[str, AlertDeliveries] = {}
         self._disabled: dict[str, Disabled] = {}
@@ -88,6 +90,8 @@ class Outbox:
         self._changed.add("taken")
         rows = self._news(now_ms)
         alert, notice = transition.alert, transition.notice
+        if alert is None:  # a person acted on what is unknown, or began a silence
+            return rows
         held = self._alerts.get(alert.alert_id)
         if notice is not None:
             if held is None:
@@ -96,8 +100,7 @@ class Outbox:
             pending = Pending(notice, now_ms, earlier_of(held.notices))
             held.notices = [*held.notices, Sent(notice.notice_id, notice.at_ms)][-EARLIER_MAX:]
             for endpoint in self._endpoints.values():
-                first = endpoint.name not in self._fallbacks
-                if (first or endpoint.name in held.lines) and self._hears(endpoint, held):
+                if self._is_for(endpoint, held, notice) and self._hears(endpoint, held, notice):
                     rows += self._give(endpoint, held, pending, now_ms)
         if held is not None:
             cleared, closed = alert.condition_state is ConditionState.CLEARED, alert.handling_state in _CLOSED
@@ -255,11 +258,19 @@ class Outbox:
             for name, line in held.lines.items():
                 yield from ((name, held.pending[sequence].notice) for sequence in line.sequences)
 
-    def _hears(self, endpoint: Webhook, held: AlertDeliveries) -> bool:
-        if held.mode not in endpoint.modes:
-            return False
-        lowest = max(Level[endpoint.min_level.upper()], PROFILES[endpoint.profile].min_level)
-        return endpoint.name in held.lines or held.highest >= lowest
+    def _is_for(self, endpoint: Webhook, held: AlertDeliveries, notice: Notice) -> bool:
+        """Whether a notice goes to an endpoint by itself, not only when another one refuses it."""
+        told, leading = endpoint.name in held.lines, self._leading_to[endpoint.name]
+        if notice.endpoints is None:
+            return told or not leading
+        return endpoint.name in notice.endpoints or (told and not leading.isdisjoint(notice.endpoints))
+
+    def _hears(self, endpoint: Webhook, held: AlertDeliveries, notice: Notice) -> bool:
+        """Whether it may be sent there: by mode, and by level unless the notice names who it is for."""
+        lowest = PROFILES[endpoint.profile].min_level
+        if notice.endpoints is None:
+            lowest = max(lowest, Level[endpoint.min_level.upper()])
+        return held.mode in endpoint.modes and (endpoint.name in held.lines or held.highest >= lowest)
 
     def _give(self, endpoint: Webhook, held: AlertDeliveries, pending: Pending, now_ms: int) -> list[Delivery]:
         """Queue a notice for an endpoint that has not had it; what a dead one would get goes to its fallback too."""
@@ -274,7 +285,7 @@ class Outbox:
         if name in self._disabled:
             rows = [not_sent(notice, name, self._profile(name), now_ms)]
             fallback = self._endpoints.get(endpoint.fallback)
-            if fallback is not None and self._hears(fallback, held):
+            if fallback is not None and self._hears(fallback, held, notice):
                 rows += self._give(fallback, held, pending, now_ms)
             return rows
         held.pending.setdefault(notice.sequence, pending)
@@ -285,9 +296,10 @@ class Outbox:
         """Give all that an endpoint still has to get of an alert to its fallback as well."""
         fallback = self._endpoints.get(endpoint.fallback)
         rows: list[Delivery] = []
-        if fallback is not None and self._hears(fallback, held):
+        if fallback is not None:
             for sequence in held.lines[endpoint.name].sequences:
-                rows += self._give(fallback, held, held.pending[sequence], now_ms)
+                if self._hears(fallback, held, held.pending[sequence].notice):
+                    rows += self._give(fallback, held, held.pending[sequence], now_ms)
         return rows
 
     def _health(self, endpoint: Webhook, outcome: DeliveryOutcome, now_ms: int) -> list[Delivery]:
