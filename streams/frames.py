@@ -68,6 +68,9 @@ class ScoredHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     format: int
     partition: int
     offset: int
+    previous: int = -1
+    tick: Tick | None = None
+    sensors: tuple[Sensor, ...] = ()
     sources: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     grids: tuple[str, ...] = ()
@@ -76,12 +79,19 @@ class ScoredHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One message of ``scores``: all that was judged of the ``observations`` message at (``partition``, ``offset``)."""
+    """One message of ``scores``: all that was judged of the ``observations`` message at (``partition``, ``offset``).
+
+    ``previous`` is the offset of the one that was sent before (-1: none); ``tick`` passes time on, ``sensors`` are the
+    definitions that came with the message.
+    """
 
     partition: int
     offset: int
     judged: Judged
     events: tuple[GridEvent, ...]
+    previous: int = -1
+    tick: Tick | None = None
+    sensors: tuple[Sensor, ...] = ()
 
 
 _frame_header = msgspec.json.Decoder(FrameHeader)
@@ -144,19 +154,23 @@ def decode_frame(raw: bytes) -> Frame:
     )
 
 
-def encode_scored(partition: int, offset: int, judged: Judged, events: tuple[GridEvent, ...]) -> bytes:
-    """Return what was judged of the message at (``partition``, ``offset``) of ``observations`` as one message."""
+def encode_scored(scored: Scored) -> bytes:
+    """Return what was judged of one message of ``observations`` as one message."""
+    judged = scored.judged
     rows = judged.rows
     grids = tuple(dict.fromkeys(judged.grid))
     number = {grid: i for i, grid in enumerate(grids)}
     header = ScoredHeader(
         format=FORMAT,
-        partition=partition,
-        offset=offset,
+        partition=scored.partition,
+        offset=scored.offset,
+        previous=scored.previous,
+        tick=scored.tick,
+        sensors=scored.sensors,
         sources=rows.sources,
         topics=rows.topics,
         grids=grids,
-        events=events,
+        events=scored.events,
     )
     columns = [getattr(rows, name) for name, _ in _ROW_FIELDS]
     columns += [
@@ -201,4 +215,6 @@ def decode_scored(raw: bytes) -> Scored:
         confidence=c["trust"],
         history=c["history"],
     )
-    return Scored(header.partition, header.offset, judged, header.events)
+    return Scored(
+        header.partition, header.offset, judged, header.events, header.previous, header.tick, header.sensors
+    )
