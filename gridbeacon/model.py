@@ -229,6 +229,23 @@ class Born(msgspec.Struct, frozen=True):
     count: int
 
 
+class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
+    over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
+    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
+
+    end_ms: int
+    place: str
+    metric_class: str
+    rows: int
+    sources: int
+    cells: int
+    observed: float
+    expected: float
+    variance: float
+    carriers: tuple[tuple[str, float], ...]
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message, or one of ``scores``, meant for one
     partition.
@@ -237,7 +254,8 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     counted on from those of detect's (``observations``); ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many).
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
+    that are over.
     """
 
     partition: int
@@ -247,6 +265,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None = None
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
+    sums: tuple[PlaceSum, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
