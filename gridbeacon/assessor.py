@@ -16,7 +16,7 @@ from gridbeacon.errors import Fatal
 from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import Level
-from gridbeacon.situation import LEARNED, RULES, assess
+from gridbeacon.situation import FORECAST, LEARNED, RULES, assess
 from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
 
@@ -87,7 +87,7 @@ class Assessor:
         for signal in batch.signals:
             cell = self._cells.setdefault(signal.cell, CellState())
             if replayed:
-                insort(cell.waiting, signal, key=lambda s: (s.time_ms, s.series))
+                insort(cell.waiting, signal, key=lambda s: (s.time_ms, s.series, s.layer))
             else:
                 touched |= dict.fromkeys(self._take(cell, signal, signal.time_ms if now is None else now))
         for name in touched:
@@ -140,7 +140,9 @@ class Assessor:
 
     def _take(self, cell: CellState, signal: Signal, now_ms: int) -> list[str]:
         """Take one finding; return the other cells in which something is told because of it."""
-        key = f"{signal.layer}|{signal.series}|{signal.reason}"
+        # A forecast says one thing of a series at a time, be it watch or warning.
+        reason = "" if signal.layer == FORECAST else signal.reason
+        key = f"{signal.layer}|{signal.series}|{reason}"
         if signal.level is Level.NONE:
             cell.findings.pop(key, None)
             self._triage.end(cell.learned, key, now_ms)
@@ -248,4 +250,5 @@ def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> 
         threshold=signal.threshold,
         text=signal.text if budget is None else f"{signal.text}; {in_words(budget)}",
         budget=budget,
+        foreseen=signal.foreseen,
     )

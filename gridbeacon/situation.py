@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from gridbeacon.model import Evidence, Situation
 from gridbeacon.places import AREA, source_of
-from gridbeacon.reasons import Certainty, Level, Reason
+from gridbeacon.reasons import Certainty, Level, Reason, Tier
 
 #: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
 SAFETY = "safety"
@@ -14,6 +14,8 @@ RULES = (SAFETY, DATA_HEALTH)
 
 LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
+FORECAST = "forecast"
+"""The layer of limits that will be passed."""
 
 
 def rule_of(evidence: Evidence) -> str:
@@ -25,8 +27,9 @@ def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | No
     """Return what the findings of one cell amount to by one rule, or None when none of them counts.
 
     The level is that of the worst finding. Learned findings alone are blue from one source and yellow from two or
-    more, never higher: what is unusual is not yet dangerous. A crossed limit is Observed; two kinds of evidence, or a
-    report that people have verified (orange), are Likely; the rest is Possible.
+    more, never higher: what is unusual is not yet dangerous; nor do forecasts, which are at most yellow, raise them. A
+    crossed limit is Observed; two kinds of evidence, a report that people have verified (orange), or a point forecast
+    that passes a limit are Likely; the rest is Possible.
     """
     everything = tuple(findings)
     standing = sorted(
@@ -38,10 +41,11 @@ def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | No
     top = standing[0]
     layers = {e.layer for e in standing}
     level = top.level
-    if rule == SAFETY and layers == {LEARNED}:
-        sources = {source_of(e.series) for e in standing}
+    if rule == SAFETY and LEARNED in layers <= {LEARNED, FORECAST}:
+        sources = {source_of(e.series) for e in standing if e.layer == LEARNED}
         area = any(source.startswith(f"{AREA}/") for source in sources)  # which is several sources by itself
-        level = Level.YELLOW if area or len(sources) > 1 else Level.BLUE
+        foreseen = max((e.level for e in standing if e.layer == FORECAST), default=Level.NONE)
+        level = max(Level.YELLOW if area or len(sources) > 1 else Level.BLUE, foreseen)
     sensed = [e for e in standing if e.layer in ("limit", LEARNED)]
     return Situation(
         cell=cell,
@@ -59,5 +63,7 @@ def _certainty(layers: set[str], top: Evidence) -> Certainty:
     if layers & {"limit", "quality"}:
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
+        return Certainty.LIKELY
+    if top.foreseen is not None and top.foreseen.tier is Tier.WARNING:
         return Certainty.LIKELY
     return Certainty.POSSIBLE

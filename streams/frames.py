@@ -98,7 +98,8 @@ _frame_header = msgspec.json.Decoder(FrameHeader)
 _scored_header = msgspec.json.Decoder(ScoredHeader)
 
 
-def _encode(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], header: bytes) -> bytes:
+def encode_columns(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], header: bytes) -> bytes:
+    """Return columns as one message, with ``header`` in its metadata."""
     schema = pa.schema(fields, metadata={HEADER: header})
     batch = pa.record_batch([pa.array(c, t) for c, (_, t) in zip(columns, fields, strict=True)], schema=schema)
     sink = pa.BufferOutputStream()
@@ -107,7 +108,8 @@ def _encode(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], hea
     return bytes(sink.getvalue())
 
 
-def _decode(raw: bytes) -> tuple[bytes, dict[str, Any]]:
+def decode_columns(raw: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Return header and columns of one message. Raises one of ``UNREADABLE``, or ``Fatal`` when it has no header."""
     with pa.ipc.open_stream(raw) as reader:
         header = (reader.schema.metadata or {}).get(HEADER)
         if header is None:
@@ -132,7 +134,7 @@ def encode_frame(frame: Frame) -> bytes:
         events=frame.events,
         ticks=frame.ticks,
     )
-    return _encode(_ROW_FIELDS, [getattr(rows, name) for name, _ in _ROW_FIELDS], msgspec.json.encode(header))
+    return encode_columns(_ROW_FIELDS, [getattr(rows, name) for name, _ in _ROW_FIELDS], msgspec.json.encode(header))
 
 
 def decode_frame(raw: bytes) -> Frame:
@@ -141,7 +143,7 @@ def decode_frame(raw: bytes) -> Frame:
     Raises ``Fatal`` when the message is not a frame of this format.
     """
     try:
-        header_bytes, columns = _decode(raw)
+        header_bytes, columns = decode_columns(raw)
         header = _frame_header.decode(header_bytes)
     except UNREADABLE as error:
         raise Fatal(f"unreadable message on the observations topic: {error}") from error
@@ -188,13 +190,13 @@ def encode_scored(scored: Scored) -> bytes:
         judged.history,
         judged.confidence,
     ]
-    return _encode(_ROW_FIELDS + _VERDICT_FIELDS, columns, msgspec.json.encode(header))
+    return encode_columns(_ROW_FIELDS + _VERDICT_FIELDS, columns, msgspec.json.encode(header))
 
 
 def decode_scored(raw: bytes) -> Scored:
     """Return what one message of ``scores`` says. Raises ``Fatal`` when it is not one of this format."""
     try:
-        header_bytes, c = _decode(raw)
+        header_bytes, c = decode_columns(raw)
         header = _scored_header.decode(header_bytes)
     except UNREADABLE as error:
         raise Fatal(f"unreadable message on the scores topic: {error}") from error
