@@ -218,6 +218,7 @@ class Foresight:
             asked_ms=now_ms,
             end_ms=now_ms,
             names=tuple(series),
+            cells=tuple(self.known.entries[self.known.numbers[name]].cell for name in series),
         )
 
     def _audited(self, day: int) -> list[str]:

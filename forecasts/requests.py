@@ -26,6 +26,7 @@ class FitRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asked_ms: int
     end_ms: int
     names: tuple[str, ...]
+    cells: tuple[str, ...]
     audit: bool = False
 
 

@@ -14,14 +14,14 @@ import msgspec
 import numpy as np
 
 from forecasts.fitted import Fitted
-from forecasts.forecaster import History, Settings
-from forecasts.history import DayTypes, day_types_of
+from forecasts.history import DayTypes, History, day_types_of
 from forecasts.requests import FitAnswer, FitRequest
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.config_forecast import Forecast
-from gridbeacon.reasons import FitFailure
-from sinks.history import masked_slots
+from gridbeacon.reasons import CalendarMode, FitFailure
+from gridbeacon.vocabulary import Kind
+from sinks.history import masked_means
 from streams.embedded.child import die_with_parent
 from streams.forecast_frames import Audit
 
@@ -79,21 +79,18 @@ def history_of(config: Config, calendar: Calendar, request: FitRequest) -> Histo
     step_ms = section.step_minutes * 60_000
     slots = section.history_days * 86_400_000 // step_ms
     start_ms = request.end_ms - slots * step_ms
-    number = {name: n for n, name in enumerate(request.names)}
-    values = np.full((len(number), slots), np.nan, np.float32)
-    for name, cell, slot_ms, mean in masked_slots(config, request.names, start_ms, request.end_ms, step_ms):
-        place = (slot_ms - start_ms) // step_ms
-        if trainable(calendar, cell, name, slot_ms):
-            values[number[name], place] = mean
-    ahead_ms = request.end_ms + (2 * section.horizon_hours + section.horizon_hours) * 3_600_000
+    opened = calendar.active(start_ms, request.end_ms)
+    untrained = [one for one in opened if one.window.mode is CalendarMode.TRAIN_MASK]
+    values = masked_means(config, request.names, start_ms, request.end_ms, step_ms)
+    for series, cell in enumerate(request.cells):
+        kind, _, rest = request.names[series].partition("/")
+        for window in untrained:
+            if window.window.scope.covers(cell, Kind(kind), rest.rpartition("/")[2]):
+                first, last = (window.start_ms - start_ms) // step_ms, -((start_ms - window.end_ms) // step_ms)
+                values[series, max(first, 0) : max(last, 0)] = np.nan
+    ahead_ms = request.end_ms + 3 * section.horizon_hours * 3_600_000
     days = day_types_of(calendar.day_type, start_ms, ahead_ms)
     return History(request.names, start_ms, step_ms, values, config.timezone, days, config.calendar.country)
-
-
-def trainable(calendar: Calendar, cell: str, series: str, at_ms: int) -> bool:
-    """Return whether the calendar lets anything be learned of a series at a time."""
-    kind, _, rest = series.partition("/")
-    return not calendar.active(at_ms, at_ms + 1) or calendar.at(cell, kind, rest.rpartition("/")[2], at_ms).train
 
 
 def _job(config: Config, request: FitRequest, history: History) -> Job:
@@ -157,7 +154,7 @@ def work(folder: Path) -> None:
         audits = tuple(Audit(audited_ms=job.request.asked_ms, **msgspec.structs.asdict(one)) for one in found)
         result = Result(audits=audits)
     else:
-        fitted: Fitted = forecaster.fit(history, Settings.of(job.section))
+        fitted: Fitted = forecaster.fit(history, forecaster.Settings.of(job.section))
         fitted = stock.replaced(fitted, history, job.section)
         result = Result(tuple(FitAnswer.of(job.request, fitted)))
     (folder / RESULT).write_bytes(msgspec.msgpack.encode(result))
