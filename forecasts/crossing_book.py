@@ -10,10 +10,9 @@ from forecasts.fits import Generation
 from forecasts.fitted import FORECAST_REASONS, MODELS
 from forecasts.known import Known, Seen
 from forecasts.live import Live, probability_above
-from forecasts.outlook import Told
 from gridbeacon import crossings
 from gridbeacon.crossing_words import sentence
-from gridbeacon.crossings import KEEP_SHARE, Crossing
+from gridbeacon.crossings import KEEP_SHARE, Crossing, Told
 from gridbeacon.frame import F4, I8
 from gridbeacon.model import Position, Signal
 from gridbeacon.reasons import ForecastModel, ForecastReason, Level, Reason, Tier
@@ -154,9 +153,7 @@ class CrossingBook:
                         found = None
                 if held is not None and held.open:
                     if np.isfinite(limit):  # else it is being passed: observations say when
-                        new.append(
-                            crossings.go_on(held, found, now_ms, told_from_ms=2 * self._step_ms, lost=lost)
-                        )
+                        new.append(crossings.go_on(held, found, now_ms, told_from_ms=2 * self._step_ms, lost=lost))
                 elif found is not None and self._rearmed(held, number):
                     model = MODELS[code].value
                     name = self._known.entries[number].name
@@ -190,7 +187,7 @@ class CrossingBook:
         return told
 
     def _say(self, number: int, now_ms: int, at: Position) -> list[Signal]:
-        """Return the finding of a series when it is not what was last said: of the worst that is foreseen, or its end."""
+        """Return the finding of a series unless it was said: of the worst that is foreseen, or its end."""
         series = self._series.get(number)
         if series is None:
             return []

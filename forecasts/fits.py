@@ -92,7 +92,9 @@ class Fits:
         self.counters.next_generation = generation + 1
         self.counters.asked_ms = now_ms
 
-    def take(self, answer: FitAnswer, numbers: Mapping[str, int], sums: Sums, now_ms: int, retry_ms: int) -> bool | None:
+    def take(
+        self, answer: FitAnswer, numbers: Mapping[str, int], sums: Sums, now_ms: int, retry_ms: int
+    ) -> bool | None:
         """Take one part of an answer; return whether a generation came into force, None when nobody asked for it.
 
         ``sums`` holds every slot since the end of the history: the new fit learns from them what it has missed.

@@ -1,8 +1,8 @@
 """Foresee: the state of one partition of the log ``scores``; judged observations, time and fits in, crossings out.
 
 No clock, no input or output: what was measured comes with the log, and so does every fit that was asked for. Slots of
-time are closed by ticks; at each the fits learn what was measured, and what they say of the hours ahead is compared with
-the limits.
+time are closed by ticks; at each the fits learn what was measured, and what they say of the hours ahead is compared
+with the limits.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,12 @@ import numpy as np
 from forecasts.crossing_book import SCREENED_SLOTS, CrossingBook
 from forecasts.fits import Fits, Generation
 from forecasts.known import Known
-from forecasts.outlook import ForecastRows, Outlook, Told
+from forecasts.outlook import ForecastRows, Outlook
 from forecasts.requests import FitAnswer, FitRequest
 from forecasts.sums import Sums
 from gridbeacon.civil import civil_ms
 from gridbeacon.config import Config
+from gridbeacon.crossings import Told
 from gridbeacon.frame import I8, Judged
 from gridbeacon.model import Position, Sensor, Signal, Tick
 from gridbeacon.watermark import Watermark
@@ -45,13 +46,17 @@ class Heard(msgspec.Struct):
 
 
 class Foresight:
-    """A pure function of one ordered ``scores`` partition, in the form of an object with its state."""
+    """A pure function of one ordered ``scores`` partition, in the form of an object with its state.
 
-    def __init__(self, config: Config, partition: int) -> None:
+    Slots are kept for ``keep_ms`` when they are over, for those who fit from them.
+    """
+
+    def __init__(self, config: Config, partition: int, keep_ms: int = 0) -> None:
         section = config.forecast
         self._config = config
         self._section = section
         self._partition = partition
+        self._keep_ms = keep_ms
         self._step_ms = section.step_minutes * MINUTE_MS
         self._zone = ZoneInfo(config.timezone)
         self._heard = Heard()
@@ -126,7 +131,7 @@ class Foresight:
         self._look(closed_ms, at, out, fresh=False)
         self._ask(closed_ms, at, out)
         needed_ms = self.fits.needed_ms()
-        self.sums.forget(closed_ms if needed_ms is None else min(needed_ms, closed_ms))
+        self.sums.forget(min(closed_ms - self._keep_ms, closed_ms if needed_ms is None else needed_ms))
 
     def _look(self, now_ms: int, at: Position, out: Outlook, *, fresh: bool) -> None:
         """Compare with the limits what the fits say from here on, and store it when it is time to."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from forecasts.requests import FitRequest
-from gridbeacon.crossings import Crossing
+from gridbeacon.crossings import Told
 from gridbeacon.frame import F4, I8, U1
 from gridbeacon.model import Signal, Tick
 
@@ -28,15 +28,6 @@ class ForecastRows:
     upper80: F4
     lower95: F4
     upper95: F4
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A crossing in the version that is to be stored, and whose it is."""
-
-    name: str
-    cell: str
-    crossing: Crossing
 
 
 @dataclass(slots=True)

@@ -16,8 +16,8 @@ PART_BYTES = 600_000
 class FitRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Fit these series from their history up to ``end_ms``.
 
-    ``partition`` and ``offset`` are the position on the log ``scores`` at which it was asked: what is to be learned from
-    stands before it. With ``audit`` nothing is fitted for use: stock Prophet's fit is compared with ours.
+    ``partition`` and ``offset`` are the position on the log ``scores`` at which it was asked: what is to be learned
+    from stands before it. With ``audit`` nothing is fitted for use: stock Prophet's fit is compared with ours.
     """
 
     request_id: str

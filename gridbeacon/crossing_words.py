@@ -13,7 +13,8 @@ def sentence(series: str, metric: int, held: Crossing, now_ms: int, zone: ZoneIn
     >>> from gridbeacon.crossings import begin
     >>> from gridbeacon.model import Foreseen
     >>> from gridbeacon.reasons import Level
-    >>> seen = Foreseen(tier=Tier.WARNING, expected_ms=6_000_000, from_ms=4_500_000, until_ms=8_400_000, probability=0.7)
+    >>> times = {"expected_ms": 6_000_000, "from_ms": 4_500_000, "until_ms": 8_400_000}
+    >>> seen = Foreseen(tier=Tier.WARNING, probability=0.7, **times)
     >>> held = begin("crowd/CAM-1/density_max_per_m2", Level.ORANGE, 4.0, seen, 0, "prophet_batch")
     >>> sentence("crowd/CAM-1/density_max_per_m2", 8, held, 0, ZoneInfo("UTC"))
     'crowd/CAM-1/density_max_per_m2: will pass 4 people/m² at about 01:40 (80 %: 01:15-02:20)'

@@ -167,6 +167,14 @@ class Crossing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.ended_ms - self.warned_ms
 
 
+class Told(msgspec.Struct, frozen=True):
+    """A crossing in the version that is to be stored, and whose it is: the series' name and cell."""
+
+    name: str
+    cell: str
+    crossing: Crossing
+
+
 def crossing_id_of(series: str, level: Level, made_ms: int) -> str:
     """Return the name of a crossing, a function of what it is about and when it was foreseen."""
     return "x-" + sha256(f"{series}|{int(level)}|{made_ms}".encode()).hexdigest()[:16]
@@ -252,4 +260,4 @@ def quantity(metric: int, value: float) -> str:
     """
     if metric == _OCCUPANCY:
         return f"{100 * value:g} % {_UNITS[metric]}"
-    return f"{value:g} {_UNITS.get(metric, METRICS[metric].name)}"
+    return f"{value:.0f} people" if metric == _PEOPLE else f"{value:g} {_UNITS.get(metric, METRICS[metric].name)}"

@@ -201,9 +201,9 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A finding of ``observe`` that is not normal, when it begins, changes its level or ends.
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
-    ``quality``, ``event`` or ``forecast``, then with what is ``foreseen``. ``value``, ``expected`` and ``threshold`` are
-    in the metric's unit (NaN -> None); ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that
-    adjoin its own.
+    ``quality``, ``event`` or ``forecast``, then with what is ``foreseen``. ``value``, ``expected`` and ``threshold``
+    are in the metric's unit (NaN -> None); ``score`` > 0 is what a learned finding is worth; ``near`` are the cells
+    that adjoin its own.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -511,7 +511,7 @@ def plain(value: Any) -> Any:
     >>> plain((Level.RED, State.WARMING_UP, Position("crowd.metrics", 0, 7)))
     ['red', 'warming_up', ['crowd.metrics', 0, 7, 0]]
     """
-    if isinstance(value, Level | State):
+    if isinstance(value, Level | State | Tier):
         return value.word
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}

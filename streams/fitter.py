@@ -5,7 +5,6 @@ supersedes it. The history is read from ClickHouse, a child process fits, and th
 Offsets move last: a worker that is killed leaves its requests to the next one, whose second answer counts for nothing.
 """
 
-import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -66,17 +65,19 @@ class Fitter:
         async with consumer, producer:
             await admin.start()
             try:
+                taken = False
                 while True:
-                    await self._gather(consumer)
+                    taken |= await self._gather(consumer)
                     for key in list(self._waiting):
                         await self._try(key, admin, producer)
-                    if not self._waiting:
+                    if taken and not self._waiting:
                         await consumer.commit()
+                        taken = False
             finally:
                 await admin.close()
 
-    async def _gather(self, consumer: Any) -> None:
-        """Take what was asked for; of one partition only the newest generation counts."""
+    async def _gather(self, consumer: Any) -> bool:
+        """Take what was asked for and return whether there was anything; of one partition only the newest counts."""
         came = await consumer.getmany(timeout_ms=POLL_MS)
         for records in came.values():
             for record in records:
@@ -91,6 +92,7 @@ class Fitter:
                     continue
                 waiting[request.request_id] = request
                 self._since.setdefault(key, time.monotonic())
+        return bool(came)
 
     async def _try(self, key: tuple[int, bool], admin: Any, producer: Any) -> None:
         """Answer the requests of one partition, unless store has to write more before."""
@@ -107,7 +109,9 @@ class Fitter:
         """Return the offset of ``scores`` up to which store has written everything."""
         tp = TopicPartition(self._config.topics.prefix + topics.SCORES, partition)
         try:
-            offsets = await admin.list_consumer_group_offsets(group_of(self._config, OBSERVATIONS_LANE), partitions=[tp])
+            offsets = await admin.list_consumer_group_offsets(
+                group_of(self._config, OBSERVATIONS_LANE), partitions=[tp]
+            )
         except KafkaError as error:
             log.warning("waiting for the broker", detail=type(error).__name__)
             return -1
@@ -123,7 +127,9 @@ class Fitter:
             made = await fitting.fit(self._config, self._calendar, self._folder, request)
         except (fitting.Failed, Transient, GridbeaconError) as error:
             failure = error.failure if isinstance(error, fitting.Failed) else FitFailure.HISTORY_AWAY
-            log.warning("no fit", request=request.request_id, series=len(request.names), reason=failure, detail=str(error))
+            log.warning(
+                "no fit", request=request.request_id, series=len(request.names), reason=failure, detail=str(error)
+            )
             if not request.audit:
                 answer = FitAnswer(request_id=request.request_id, failure=failure)
                 await producer.send_and_wait(prefix + topics.SCORES, encode_answer(answer), partition=target)

@@ -63,14 +63,22 @@ async def fit(config: Config, calendar: Calendar, folder: Path, request: FitRequ
     Whatever an earlier process, that was killed, left in ``folder`` is removed first, and all of this one at the end.
     """
     history = await asyncio.to_thread(history_of, config, calendar, request)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(_lay_out, folder, _job(config, request, history))
     try:
-        (folder / JOB).write_bytes(msgspec.msgpack.encode(_job(config, request, history)))
         await _child(config, folder)
-        return msgspec.msgpack.decode((folder / RESULT).read_bytes(), type=Result)
+        return await asyncio.to_thread(_result, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lay_out(folder: Path, job: Job) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / JOB).write_bytes(msgspec.msgpack.encode(job))
+
+
+def _result(folder: Path) -> Result:
+    return msgspec.msgpack.decode((folder / RESULT).read_bytes(), type=Result)
 
 
 def history_of(config: Config, calendar: Calendar, request: FitRequest) -> History:
@@ -81,7 +89,7 @@ def history_of(config: Config, calendar: Calendar, request: FitRequest) -> Histo
     start_ms = request.end_ms - slots * step_ms
     opened = calendar.active(start_ms, request.end_ms)
     untrained = [one for one in opened if one.window.mode is CalendarMode.TRAIN_MASK]
-    values = masked_means(config, request.names, start_ms, request.end_ms, step_ms)
+    values = masked_means(config, request.names, request.cells, start_ms, request.end_ms, step_ms)
     for series, cell in enumerate(request.cells):
         kind, _, rest = request.names[series].partition("/")
         for window in untrained:
@@ -126,7 +134,9 @@ async def _child(config: Config, folder: Path) -> None:
         try:
             code = await asyncio.wait_for(child.wait(), limit_secs)
         except TimeoutError as error:
-            raise Failed(FitFailure.TIMED_OUT, f"it took longer than forecast.fit_limit_secs, {limit_secs:g}") from error
+            raise Failed(
+                FitFailure.TIMED_OUT, f"it took longer than forecast.fit_limit_secs, {limit_secs:g}"
+            ) from error
         finally:
             if child.returncode is None:
                 os.killpg(child.pid, signal.SIGKILL)
@@ -140,8 +150,6 @@ def work(folder: Path) -> None:
     """Do the job in ``folder``: the whole life of the child."""
     from datetime import date
 
-    from forecasts import forecaster, stock
-    from forecasts.audit import audited
     from gridbeacon.reasons import DayType
 
     job = msgspec.msgpack.decode((folder / JOB).read_bytes(), type=Job)
@@ -150,12 +158,19 @@ def work(folder: Path) -> None:
     days = DayTypes(date.fromisoformat(job.first_day), tuple(map(DayType, job.day_types)))
     history = History(names, job.start_ms, job.step_ms, values, job.timezone, days, job.country)
     if job.request.audit:
+        from forecasts.audit import audited
+
         found = audited(history, job.section)
         audits = tuple(Audit(audited_ms=job.request.asked_ms, **msgspec.structs.asdict(one)) for one in found)
         result = Result(audits=audits)
     else:
+        from forecasts import forecaster
+
         fitted: Fitted = forecaster.fit(history, forecaster.Settings.of(job.section))
-        fitted = stock.replaced(fitted, history, job.section)
+        if job.section.series:
+            from forecasts import stock
+
+            fitted = stock.replaced(fitted, history, job.section)
         result = Result(tuple(FitAnswer.of(job.request, fitted)))
     (folder / RESULT).write_bytes(msgspec.msgpack.encode(result))
 

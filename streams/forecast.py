@@ -1,7 +1,8 @@
-"""The role forecast: judged observations and fits in; crossings, forecasts and requests out. A shell around ``Foresight``.
+"""The role forecast: verdicts and fits in; crossings, forecasts and requests out. A shell around ``Foresight``.
 
 Its one log is ``scores``: what detect judged, the time, and the answers to the requests for fits, which the fitter
-beside it (``streams/fitter.py``, in any worker of the role) writes there. So when a fit came into force is a record too.
+beside it (``streams/fitter.py``, in any worker of the role) writes there. So when a fit came into force is a record
+too.
 """
 
 from pathlib import Path
@@ -43,7 +44,9 @@ class ForecastMachine(Machine):
             for number, batch in self.batches(outlook, offset)
         ]
         rows, crossings = outlook.rows, tuple(outlook.crossings)
-        stored = [encode_forecasts(one) for one in rows] + ([encode_forecasts(crossings=crossings)] if crossings else [])
+        stored = [encode_forecasts(one) for one in rows] + (
+            [encode_forecasts(crossings=crossings)] if crossings else []
+        )
         outputs += [Output(prefix + topics.FORECASTS, self._partition, one) for one in stored]
         for place, request in enumerate(outlook.requests):
             at = (self._partition + place) % partitions

@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from forecasts.outlook import ForecastRows, Told
+from forecasts.outlook import ForecastRows
+from gridbeacon.crossings import Told
 from gridbeacon.errors import Fatal
 from streams.frames import UNREADABLE, decode_columns, encode_columns
 

@@ -217,6 +217,4 @@ def decode_scored(raw: bytes) -> Scored:
         confidence=c["trust"],
         history=c["history"],
     )
-    return Scored(
-        header.partition, header.offset, judged, header.events, header.previous, header.tick, header.sensors
-    )
+    return Scored(header.partition, header.offset, judged, header.events, header.previous, header.tick, header.sensors)

@@ -61,7 +61,9 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store"),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store"),
         topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
-        topic(FORECAST_REQUESTS, t.observations_partitions, keep, "series that are to be fitted", "forecast", "forecast"),
+        topic(
+            FORECAST_REQUESTS, t.observations_partitions, keep, "series that are to be fitted", "forecast", "forecast"
+        ),
         topic(DETECT_STATE, t.observations_partitions, compact, "checkpoints", "detect", "detect"),
         topic(SITUATE_STATE, t.signals_partitions, compact, "checkpoints", "situate", "situate"),
         topic(NOTIFY_STATE, t.alerts_partitions, compact, "checkpoints", "notify", "notify"),
