@@ -39,6 +39,12 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     MetricName("fits_total", "counter", "refits of forecasts asked for, by outcome", ("outcome",)),
     MetricName("fit_seconds", "histogram", "time of one refit with its history read", (), _FIT_SECONDS),
     MetricName("checkpoint_seconds", "histogram", "time of one checkpoint of one partition", ("role",), _SECONDS),
+    MetricName(
+        "last_checkpoint_timestamp_seconds",
+        "gauge",
+        "when a role last made a checkpoint, seconds since 1970",
+        ("role",),
+    ),
     MetricName("restored_keys", "gauge", "state records restored at the last assignment", ("role",)),
     MetricName("lag_records", "gauge", "records of its log that a role has not applied", ("role",)),
 )
