@@ -90,13 +90,6 @@ class Reason(StrEnum):
     """It was part of another situation, and is apart from it now."""
     MERGED = "merged"
     """It has become part of an older situation."""
-    # forecasts: a limit that will be passed, and how that ended
-    FORECAST_WATCH = "forecast_watch"
-    FORECAST_WARNING = "forecast_warning"
-    FORECAST_CAME_TRUE = "forecast_came_true"
-    FORECAST_FADED = "forecast_faded"
-    FORECAST_OVERDUE = "forecast_overdue"
-    FORECAST_LOST = "forecast_lost"
 
     # people, and what the engine does because nobody did
     ACTION = "action"
@@ -107,6 +100,13 @@ class Reason(StrEnum):
     """Its condition is long over and nobody closed it."""
     REOPENED = "reopened"
     """It goes on as a new alert."""
+    # forecasts: a limit that will be passed, and how that ended
+    FORECAST_WATCH = "forecast_watch"
+    FORECAST_WARNING = "forecast_warning"
+    FORECAST_CAME_TRUE = "forecast_came_true"
+    FORECAST_FADED = "forecast_faded"
+    FORECAST_OVERDUE = "forecast_overdue"
+    FORECAST_LOST = "forecast_lost"
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)

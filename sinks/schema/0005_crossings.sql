@@ -53,7 +53,7 @@ CREATE VIEW warned
 AS SELECT
     a.alert_id, a.cell, a.highest_level, a.opened_at, c.crossing_id, c.level, c.tier, c.made_at,
     assumeNotNull(c.ended_at) AS came_true_at,
-    c.lead_secs / 60 AS lead_minutes,
+    assumeNotNull(c.lead_secs) / 60 AS lead_minutes,
     c.warning_lead_secs / 60 AS warning_lead_minutes,
     dateDiff('second', c.first_expected_at, came_true_at) / 60 AS error_minutes
 FROM (SELECT * FROM crossings FINAL WHERE outcome = 'came_true') AS c

@@ -96,7 +96,7 @@ def test_a_refit_that_is_killed_changes_nothing_and_warnings_come_before_what_th
     city: Config, tmp_path: Path
 ) -> None:
     registry, history, played = streets()
-    forecast = Forecast(refit_at="00:30", history_days=28, checkpoint_secs=1.0)
+    forecast = Forecast(refit_at="00:30", history_days=28, audit_series=1, checkpoint_secs=1.0)
     one = msgspec.structs.replace(city.topics, observations_partitions=1, signals_partitions=1, alerts_partitions=1)
     config = msgspec.structs.replace(
         city,
@@ -189,6 +189,7 @@ def test_a_refit_that_is_killed_changes_nothing_and_warnings_come_before_what_th
             config, "SELECT avg(abs(error)) / avg(value) FROM forecast_verification WHERE lead_minutes <= 1440"
         )
         assert 0 < error[0][0] < 1
+        assert query(config, "SELECT count(), max(objective_difference) < 1e-6 FROM forecast_audit FINAL") == [(1, 1)]
         repeats = [key for key, group in itertools.groupby(sorted(one[0] for one in stored)) if len(list(group)) > 1]
         assert repeats == []
     except BaseException:
