@@ -23,6 +23,7 @@ from gridbeacon.model import DeadLetter, Delivery, Transition
 from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
+from sinks.orders import order_of
 from streams import forecast_rows, telemetry, topics
 from streams.assign import assignor
 from streams.forecast_frames import decode_forecasts
@@ -77,7 +78,9 @@ def tables_of(messages: list[Message]) -> Tables:
     def add(table: str, columns: rows.Columns) -> None:
         rows.extend(found.setdefault(table, {}), columns)
 
-    transitions = [_transition.decode(m.value) for m in messages if m.topic == topics.ALERTS]
+    transitions = [
+        _transition.decode(m.value) for m in messages if m.topic == topics.ALERTS and order_of(m.value) is None
+    ]
     for message in messages:
         if message.topic == topics.FORECASTS:
             said = decode_forecasts(message.value)
