@@ -1,11 +1,12 @@
 """Review: for the analyst, next morning. What happened, did we warn in time, were we right, what do we change?"""
 
 from dashboards.filters import T, chosen, here, kind, level
-from dashboards.look import COLOURS, property_of, row_way, steps, way
+from dashboards.look import property_of, row_way, steps, way
 from dashboards.panels import Panel, Rows, counts, level_column, lines, linked_column, listing, unit_column, week_grid
 from dashboards.query import asks
 from dashboards.standing import TAKEN, name_of
 from gridbeacon.config import Config
+from gridbeacon.levels import COLOURS
 from gridbeacon.reasons import Disposition, HandlingState, Level
 from gridbeacon.vocabulary import Kind
 

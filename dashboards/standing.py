@@ -1,7 +1,7 @@
 """SQL that several dashboards share: the alerts as they stood at the end of the time range, and what goes with them."""
 
 from dashboards.filters import PRESENT, T, chosen, district, here, level
-from dashboards.look import SYMBOLS
+from gridbeacon.levels import SYMBOLS
 from gridbeacon.reasons import ActionKind, Level
 from gridbeacon.reasons import ConditionState as C
 from gridbeacon.reasons import HandlingState as H

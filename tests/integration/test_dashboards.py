@@ -11,11 +11,9 @@ from dashboards.ask import DEFAULTS, ask_all, questions
 from dashboards.build import MARKS, built
 from dashboards.expand import Shown, expanded
 from dashboards.names import tables
-from gridbeacon.cli.fixture import load
 from gridbeacon.config import ClickHouse, Config
 from gridbeacon.demo.fixture.plan import RISE, TIMEZONE, Size, begin_ms, code, incidents
-from sinks.migrate import migrate
-from tests.servers import Server, free_port
+from tests.servers import Server
 
 pytestmark = pytest.mark.integration
 WORST = max(incidents(Size(), 5), key=lambda incident: incident.peak)
@@ -33,25 +31,14 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("dashboards") / "data", free_port()).until_ready()
-    try:
-        load(Size(), Config(clickhouse=ClickHouse(port=server.port)), lambda _: None)
-        yield server
-    finally:
-        server.end()
-
-
-@pytest.fixture(scope="module")
-def grafana(server: Server) -> Iterator[Client]:
-    with server.client(user="grafana", database="gridbeacon") as client:
+def grafana(fixture_city: Server) -> Iterator[Client]:
+    with fixture_city.client(user="grafana", database="gridbeacon") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def empty(server: Server) -> Iterator[Client]:
-    migrate(Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=server.port, database="empty")))
-    with server.client(user="grafana", database="empty") as client:
+def empty(fixture_city: Server) -> Iterator[Client]:
+    with fixture_city.client(user="grafana", database="empty") as client:
         yield client
 
 
@@ -157,6 +144,6 @@ def test_variables_and_marks_are_answered_too(grafana: Client, empty: Client) ->
     assert len(rows) > 5
 
 
-def test_every_panel_is_answered_by_the_configured_database(server: Server) -> None:
-    config = Config(clickhouse=ClickHouse(port=server.port, username="grafana"))
+def test_every_panel_is_answered_by_the_configured_database(fixture_city: Server) -> None:
+    config = Config(clickhouse=ClickHouse(port=fixture_city.port, username="grafana"))
     assert len(list(ask_all(config, EVENING))) == len(ASKED)
