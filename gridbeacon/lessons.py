@@ -97,7 +97,7 @@ def counterfactuals(answers: Mapping[str, Sequence[Row]]) -> list[dict[str, Any]
     """Return, for each alert that people called false, what a bar just above it would have done.
 
     A row has the alert, its series and value; ``spared``: alerts of the same layer and reason, no graver in value,
-    which would not have been raised; ``lost``: those among them that people called right; ``unknown``: those that nobody
+    which would not have been raised; ``lost``: those among them that people called right; ``unknown``: those nobody
     judged. A bar on a safety limit is shown as well, and never moved: no feedback touches a limit.
     """
     said = {row["alert_id"]: row["disposition"] for row in answers["alerts"]}
