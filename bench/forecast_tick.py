@@ -111,9 +111,8 @@ def main() -> None:
         secs = time.perf_counter() - began
         whole = (slot_ms + STEP_MS) // STEP_MS % 4 == 0
         took["tick, whole path and rows" if out.rows else "tick, whole path" if whole else "tick"].append(secs)
-    print(
-        f"\n{count:,} series, {len(LEADS_MINUTES)} leads; milliseconds\n\n| what | n | median | p90 |\n| --- | --- | --- | --- |"
-    )
+    print(f"\n{count:,} series, {len(LEADS_MINUTES)} leads; milliseconds\n")
+    print("| what | n | median | p90 |\n| --- | --- | --- | --- |")
     for what, secs in took.items():
         if secs:
             p50, p90 = (1000 * float(q) for q in np.quantile(secs, (0.5, 0.9)))
