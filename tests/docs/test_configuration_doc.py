@@ -11,6 +11,7 @@ from msgspec.structs import FieldInfo
 
 from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Webhook
 from gridbeacon.config_file import load
+from gridbeacon.config_forecast import ForecasterOf
 from gridbeacon.config_routing import Escalation, Inhibition, Receiver, Route, Shift
 from gridbeacon.config_rules import ROLES
 from gridbeacon.config_section import Section
@@ -25,6 +26,7 @@ IN_WORDS = {
     "clickhouse.accounts": "a list of accounts",
     "calendar.files": "a list of files",
     "detect.series": "a list of choices",
+    "forecast.series": "a list of choices",
     "alarm_budget.shares": "a list of shares",
     "routing.receivers": "a list of receivers",
     "routing.receivers.on_duty": "a list of shifts",
@@ -61,6 +63,8 @@ def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, F
             yield from keys(CalendarFile, f"{key}.")
         if key == "detect.series":
             yield from keys(DetectorOf, f"{key}.")
+        if key == "forecast.series":
+            yield from keys(ForecasterOf, f"{key}.")
         if key == "alarm_budget.shares":
             yield from keys(AlarmShare, f"{key}.")
         if key in ROUTING:
@@ -140,4 +144,4 @@ def test_the_message_shown_is_the_message_given(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_ports_are_right() -> None:
-    assert ROLES == 5  # "the first of five ports", "metrics take five"
+    assert ROLES == 6  # "the first of six ports", "metrics take six"
