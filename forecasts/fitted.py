@@ -1,5 +1,6 @@
 """What a refit leaves behind: curves, weights and bands of all series of a batch; plain arrays that travel as bytes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
@@ -22,12 +23,13 @@ LAYOUT = 1
 class Fitted:
     """N series after a refit. Slot numbers count from ``end_ms``, the first slot that was not in the history.
 
-    ``curve`` (N × H) is the forecast of slot h before any correction, NaN where the place is closed at that time.
-    ``profile`` (N × 3 × S) is what is usual at a slot of a workday, weekend, holiday: it takes over after
-    ``valid_until_ms``. ``leads`` (L) are in slots; ``weights`` (L × F × N) turn the F features of the latest residuals
-    into a correction, ``quantiles`` (L × 4 × N) are those of scaled errors at 0.025, 0.1, 0.9, 0.975.
-    ``level`` and ``highest`` are each series' mean and maximum, ``state`` (F × N) the features at ``end_ms``, ``last``
-    the latest value. ``model`` and ``reason`` index ``MODELS`` and ``FORECAST_REASONS``.
+    ``curve`` (N × H) is the forecast of slot h before any correction, NaN where the place is closed at that time;
+    ``week`` (N × H) what was measured a week before it. ``profile`` (N × 3 × S) is what is usual at a slot of a
+    workday, weekend, holiday: it takes over after ``valid_until_ms``. ``leads`` (L) are in slots. ``weights``
+    (L × F × N), ``quantiles`` (L × 4 × N), ``state`` (STATES × N), ``ring`` (N × S) and ``loads`` (N × directions) are
+    those of ``forecasts.correction``, as of ``end_ms``; ``common`` (groups × 2 × directions) what all series of a group
+    are off by, ``group`` (N) the group of each. ``level`` and ``highest`` are each series' mean and maximum, ``last``
+    its latest value. ``model`` and ``reason`` index ``MODELS`` and ``FORECAST_REASONS``.
     """
 
     names: tuple[str, ...]
@@ -37,9 +39,11 @@ class Fitted:
     timezone: str
     day_types: DayTypes
     leads: I8
+    group: I8
     model: U1
     reason: U1
     curve: F4
+    week: F4
     profile: F4
     weights: F4
     quantiles: F4
@@ -47,6 +51,9 @@ class Fitted:
     highest: F4
     last: F4
     state: F4
+    ring: F4
+    loads: F4
+    common: F4
 
     def models(self) -> tuple[ForecastModel, ...]:
         """Return the model of each series."""
@@ -57,7 +64,10 @@ class Fitted:
         return tuple(FORECAST_REASONS[code] for code in self.reason.tolist())
 
     def take(self, numbers: I8) -> "Fitted":
-        """Return some of the series, in the order of ``numbers``."""
+        """Return some of the series, in the order of ``numbers``.
+
+        What all series are off by is then seen through these alone; keep a batch together where you can.
+        """
         part: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[numbers]) for name in _BY_FIRST}
         part |= {name: np.ascontiguousarray(getattr(self, name)[..., numbers]) for name in _BY_LAST}
         return replace(self, names=tuple(self.names[n] for n in numbers.tolist()), **part)
@@ -88,8 +98,19 @@ class Fitted:
         return Fitted(**values, day_types=DayTypes(date.fromisoformat(first), tuple(map(DayType, types))))
 
 
-_BY_FIRST = ("model", "reason", "curve", "profile", "level", "highest", "last")
+_BY_FIRST = ("group", "model", "reason", "curve", "week", "profile", "level", "highest", "last", "ring", "loads")
 _BY_LAST = ("weights", "quantiles", "state")
+
+
+def joined(parts: Sequence[Fitted]) -> Fitted:
+    """Return the series of several fits of the same grid and settings as one, each fit a group."""
+    arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in _BY_FIRST}
+    arrays |= {name: np.concatenate([getattr(one, name) for one in parts], axis=-1) for name in _BY_LAST}
+    sizes = [len(one.common) for one in parts]
+    before = np.cumsum([0, *sizes[:-1]])
+    arrays["group"] = np.concatenate([one.group + begin for one, begin in zip(parts, before.tolist(), strict=True)])
+    arrays["common"] = np.concatenate([one.common for one in parts])
+    return replace(parts[0], names=tuple(name for one in parts for name in one.names), **arrays)
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any]:
