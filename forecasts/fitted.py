@@ -72,6 +72,24 @@ class Fitted:
         part |= {name: np.ascontiguousarray(getattr(self, name)[..., numbers]) for name in _BY_LAST}
         return replace(self, names=tuple(self.names[n] for n in numbers.tolist()), **part)
 
+    @staticmethod
+    def join(parts: "Sequence[Fitted]") -> "Fitted":
+        """Return the series of several fits of one end and one grid, in order.
+
+        Parts that ``take`` took of one fit are one fit again; different fits stay groups of their own.
+        """
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_FIRST}
+        arrays |= {name: np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in _BY_LAST}
+        known: dict[bytes, int] = {}
+        groups: list[I8] = []
+        for part in parts:
+            numbers = [known.setdefault(one.tobytes(), len(known)) for one in part.common]
+            groups.append(np.array(numbers, np.int64)[part.group])
+        arrays["group"] = np.concatenate(groups)
+        shape = (len(known), *parts[0].common.shape[1:])
+        arrays["common"] = np.frombuffer(b"".join(known), np.float32).reshape(shape).copy()
+        return replace(parts[0], names=tuple(name for part in parts for name in part.names), **arrays)
+
     def to_bytes(self) -> bytes:
         """Return everything, lossless; equal fits give equal bytes."""
         plain: dict[str, Any] = {}
@@ -100,17 +118,6 @@ class Fitted:
 
 _BY_FIRST = ("group", "model", "reason", "curve", "week", "profile", "level", "highest", "last", "ring", "loads")
 _BY_LAST = ("weights", "quantiles", "state")
-
-
-def joined(parts: Sequence[Fitted]) -> Fitted:
-    """Return the series of several fits of the same grid and settings as one, each fit a group."""
-    arrays: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in parts]) for name in _BY_FIRST}
-    arrays |= {name: np.concatenate([getattr(one, name) for one in parts], axis=-1) for name in _BY_LAST}
-    sizes = [len(one.common) for one in parts]
-    before = np.cumsum([0, *sizes[:-1]])
-    arrays["group"] = np.concatenate([one.group + begin for one, begin in zip(parts, before.tolist(), strict=True)])
-    arrays["common"] = np.concatenate([one.common for one in parts])
-    return replace(parts[0], names=tuple(name for one in parts for name in one.names), **arrays)
 
 
 def _array(value: list[Any]) -> npt.NDArray[Any]:

@@ -25,7 +25,7 @@ import numpy as np
 from forecasts import curves as drawing
 from forecasts.correction import LEARN_DAYS, Correction, learned
 from forecasts.correction_kernel import HIGHEST_TIMES
-from forecasts.fitted import FORECAST_REASONS, MODELS, Fitted, joined
+from forecasts.fitted import FORECAST_REASONS, MODELS, Fitted
 from forecasts.history import DAY_MS, History, Slots, slots_of
 from forecasts.ladder import Ladder, believed, ladder_of
 from forecasts.live import Forecast, Live, probability_above
@@ -79,7 +79,7 @@ def fit(history: History, settings: Settings) -> Fitted:
         _fit_group(replace(history, names=names[at : at + GROUP], values=values[at : at + GROUP]), settings, slots)
         for at in range(0, len(names), GROUP)
     ]
-    return parts[0] if len(parts) == 1 else joined(parts)
+    return parts[0] if len(parts) == 1 else Fitted.join(parts)
 
 
 def _fit_group(history: History, settings: Settings, slots: Slots) -> Fitted:

@@ -11,7 +11,7 @@ from forecasts.correction import gains_of
 from forecasts.correction_kernel import forecast_rows, observe_rows
 from forecasts.fitted import MODELS, Fitted
 from forecasts.history import DAY_MS, slots_of
-from gridbeacon.frame import F4, F8, U1
+from gridbeacon.frame import F4, F8, I8, U1
 from gridbeacon.reasons import ForecastModel
 
 _PROBABILITIES = (0.025, 0.1, 0.5, 0.9, 0.975)
@@ -125,6 +125,13 @@ class Live:
             )
         lower95, lower80, point, upper80, upper95 = np.ascontiguousarray(found.transpose(2, 1, 0))
         return Forecast(point, lower80, upper80, lower95, upper95, model)
+
+    def take(self, numbers: I8) -> "Live":
+        """Return some of the series as they stand, in the order of ``numbers``."""
+        part = Live(self.fitted.take(numbers))
+        part._state, part._last_ms = np.ascontiguousarray(self._state[:, numbers]), self._last_ms
+        part._ring, part._common = np.ascontiguousarray(self._ring[numbers]), self._common.copy()
+        return part
 
     def state(self) -> bytes:
         """Return what is needed to go on from here with the same fit, lossless."""

@@ -126,6 +126,8 @@ class Grid(Section, frozen=True):
 
     pattern: str = r"\d{15}"
     area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
+    community_digits: Annotated[int, Meta(ge=1, le=64)] = 12
+    """Cells whose codes begin with the same so many digits are one community."""
 
 
 class Topics(Section, frozen=True):
@@ -232,6 +234,10 @@ class Detect(Section, frozen=True):
     checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
+    area_digits: tuple[Count, ...] = (6, 9, 12)
+    """Areas are the beginnings of grid codes of these lengths (county, street, community); none: no areas."""
+    area_window_secs: Positive = 300.0
+    """What the sensors of an area see together is added up over windows of so many seconds."""
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
     """A grid event of one of these ``service_code`` is a signal at once."""
 
@@ -260,7 +266,13 @@ class Situate(Section, frozen=True):
     """An alert clears when nothing stands behind it for this long."""
     event_hold_secs: Positive = 1800.0
     """A single urgent report stands behind an alert this long."""
+    cooldown_secs: Annotated[float, Meta(ge=0)] = 1800.0
+    """After an alert has cleared, its cells and their neighbours are watched more closely this long; 0 = not at all."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
+    close_after_secs: Positive = 259_200.0
+    """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""
+    review_within_secs: Positive = 604_800.0
+    """A closed alert can be reviewed and reopened for so long (a week)."""
     mode: Mode = Mode.LIVE
     checkpoint_secs: Positive = 2.0
 
@@ -274,9 +286,11 @@ class Store(Section, frozen=True):
 
 
 class Observability(Section, frozen=True):
-    """Metrics and logs. When set, a role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number."""
+    """Metrics and logs. When set, a role serves Prometheus metrics at ``metrics_port`` + its number."""
 
     metrics_port: Port = 0
+    metrics_listen: str = "127.0.0.1"
+    """Address to serve metrics at: they hold no identities, but they do tell how busy a city is."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

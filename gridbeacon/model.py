@@ -9,17 +9,24 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gridbeacon.reasons import (
+    ActionKind,
+    ActionSource,
     BudgetReason,
     Certainty,
     ConditionState,
+    Disposition,
     HandlingState,
     HoldReason,
     Level,
     Mode,
     Reason,
+    Refusal,
     Rejection,
+    Role,
+    SituationKind,
     Stage,
     State,
+    Trend,
 )
 from gridbeacon.vocabulary import Kind, Motion, Surface
 
@@ -115,7 +122,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names)."""
+    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names).
+
+    ``near`` are the cells that adjoin its own.
+    """
 
     service_request_id: str
     service_code: str
@@ -137,6 +147,7 @@ class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
     long: float | None = None
     updated_ms: int | None = None
     expected_ms: int | None = None
+    near: tuple[str, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -183,7 +194,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
     ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own.
+    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own; ``request`` is the
+    report that it is about, if it is one.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -202,6 +214,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     near: tuple[str, ...] = ()
     text: str = ""
+    request: str = ""
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -213,13 +226,41 @@ class Born(msgspec.Struct, frozen=True):
     count: int
 
 
-class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
+class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
+    over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
+    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
+
+    end_ms: int
+    place: str
+    metric_class: str
+    rows: int
+    sources: int
+    cells: int
+    observed: float
+    expected: float
+    variance: float
+    carriers: tuple[tuple[str, float], ...]
+
+
+class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How many reports of a category came from a cell in the window that ended at ``end_ms``; 0 is not said."""
+
+    end_ms: int
+    cell: str
+    category: str
+    reports: int
+    near: tuple[str, ...] = ()
+
+
+class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many).
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
+    that are over, ``counts`` those of reports in windows that are closed.
     """
 
     partition: int
@@ -229,6 +270,61 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None = None
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
+    sums: tuple[PlaceSum, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="action"):
+    """What a person wants done about an alert: one message of the ``signals`` log of the alert's area.
+
+    ``action_id`` is its identity, equal on every repeat; ``version``, when given, the version of the alert that the
+    person saw; ``sent_ms`` arrival time: when it is decided is said by the log. ``note`` are the person's words.
+    """
+
+    action_id: str
+    alert_id: str
+    kind: ActionKind
+    actor: str
+    role: Role
+    sent_ms: int
+    version: int | None = None
+    note: str = ""
+    assignee: str = ""
+    disposition: Disposition | None = None
+    source: ActionSource = ActionSource.CLI
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="silence"):
+    """Nobody is told of new alerts in these ``cells`` (the beginning of their code; "": all), up to this level, until
+    ``ends_ms``. Sent to every partition of ``signals``; ``rule`` "" means every rule."""
+
+    silence_id: str
+    owner: str
+    reason: str
+    starts_ms: int
+    ends_ms: int
+    sent_ms: int
+    role: Role
+    cells: str = ""
+    rule: str = ""
+    up_to: Level = Level.ORANGE
+    source: ActionSource = ActionSource.CLI
+
+
+class Unsilence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unsilence"):
+    """The end of a silence before its time; sent to every partition of ``signals``."""
+
+    action_id: str
+    silence_id: str
+    actor: str
+    role: Role
+    sent_ms: int
+    note: str = ""
+    source: ActionSource = ActionSource.CLI
+
+
+Asked = Action | Silence | Unsilence
+"""What people can ask for."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -244,11 +340,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def told(self) -> bool:
         """Whether it is to be told."""
-        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION)
+        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told."""
+    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told. ``cell`` is where,
+    ``request`` the report that it is."""
 
     series: str
     layer: str
@@ -261,12 +358,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: float | None = None
     text: str = ""
     budget: Decision | None = None
+    cell: str = ""
+    request: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the case in one cell, by one rule: the findings that stand together and what they amount to.
+    """What is the case in a cell and its neighbours, by one rule: the findings that stand together and what they
+    amount to.
 
-    ``data_lost`` says that every source behind it has gone quiet: the condition is unknown, not over.
+    ``cell`` is where it began and stays the same; ``centre`` is where it is worst now; ``cells`` are all that it
+    covers. ``findings`` is how many stand behind it, ``evidence`` the worst of them. ``follows`` is the alert that it
+    split off from, or that had cleared here not long ago. ``data_lost`` says that every source behind it has gone
+    quiet: the condition is unknown, not over.
     """
 
     cell: str
@@ -277,11 +380,37 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     data_lost: bool
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    opened_ms: int = 0
+    follows: str = ""
+
+
+class SituationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``situations`` topic: a situation as it stands, for tables and maps.
+
+    ``version`` counts its reports from 1; ``state`` is ``active``, ``unknown`` or ``cleared``, and then ``merged_into``
+    may name the situation that goes on for it; ``alert_id`` is the alert that it became.
+    """
+
+    situation: Situation
+    version: int
+    area: str
+    state: ConditionState
+    highest_level: Level
+    changed_ms: int
+    alert_id: str
+    merged_into: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One situation that people are told about, on two axes: ``condition_state`` (the engine's) and
-    ``handling_state`` (people's). ``version`` counts its transitions from 1."""
+    ``handling_state`` (people's). ``version`` counts its transitions from 1. ``follows`` is the alert that it split off
+    from, or that had cleared here not long before; ``merged_into`` the older one that it became part of."""
 
     alert_id: str
     fingerprint: str
@@ -300,10 +429,27 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     cleared_ms: int | None
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    follows: str = ""
+    merged_into: str = ""
+    assignee: str = ""
+    disposition: Disposition | None = None
+    closed_ms: int | None = None
+    reopens: str = ""
+    """The alert that was closed and goes on as this one."""
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One transition of an alert, as it was decided: append-only audit."""
+    """One transition of an alert, or one action that was refused, as it was decided: append-only audit.
+
+    ``action_id`` is that of the person's action; the engine's own repeats of a notice have one too, for they change no
+    ``version``. An event with a ``refusal`` changed nothing.
+    """
 
     alert_id: str
     version: int
@@ -320,11 +466,18 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     notice_id: str = ""
     held: HoldReason | None = None
+    action_id: str = ""
+    action: str = ""
+    role: Role | None = None
+    source: ActionSource | None = None
+    assignee: str = ""
+    disposition: Disposition | None = None
+    refusal: Refusal | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What dispatchers are told: ``notice_id`` is the ``webhook-id``, equal on every repeat; ``body`` the exact JSON
-    that is signed and sent."""
+    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level."""
 
     notice_id: str
     alert_id: str
@@ -333,11 +486,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     at_ms: int
     body: str
+    endpoints: tuple[str, ...] | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``alerts`` log (the outbox): the alert after the transition, the event, and its notice.
 
+    ``alert`` is None when a person acted on one that is unknown; ``silence`` is set when a person began or ended one.
     ``partition``, ``offset``, ``index`` are the position on ``signals`` that it was decided at; ``previous`` is
     (offset, index) of the transition that this producer sent to the same partition before, (-1, -1) for none.
     """
@@ -346,13 +501,18 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     index: int
     previous: tuple[int, int]
-    alert: Alert
+    alert: Alert | None
     event: AlertEvent
     notice: Notice | None = None
+    silence: Silence | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none."""
+    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none.
+
+    ``type`` and ``reason`` are those of the notice, ``profile`` is the form of the body. Without a notice it says that
+    an endpoint's state changed (``outcome``).
+    """
 
     notice_id: str
     alert_id: str
@@ -364,6 +524,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     outcome: str
     detail: str = ""
+    type: str = ""
+    reason: str = ""
+    profile: str = ""
 
 
 def plain(value: Any) -> Any:

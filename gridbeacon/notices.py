@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gridbeacon.config import Situate
-from gridbeacon.lifecycle import Event
+from gridbeacon.lifecycle import DONE, Event
 from gridbeacon.model import Alert, AlertEvent, Evidence, Notice
 from gridbeacon.reasons import CAP_SEVERITY, Certainty, ConditionState, HoldReason, Level, Mode
 from gridbeacon.situation import DATA_HEALTH
@@ -17,6 +17,9 @@ LEVEL_RAISED = "alert.level_raised"
 UNKNOWN = "alert.unknown"
 ACTIVE = "alert.active"
 CLEARED = "alert.cleared"
+ACKNOWLEDGED = "alert.acknowledged"
+RESOLVED = "alert.resolved"
+CLOSED = "alert.closed"
 
 #: Event -> type of its notice, once dispatchers have heard of the alert. What is missing is held.
 NOTICE_TYPES: dict[str, str] = {
@@ -25,10 +28,17 @@ NOTICE_TYPES: dict[str, str] = {
     Event.DATA_LOST: UNKNOWN,
     Event.DATA_BACK: ACTIVE,
     Event.CLEARED: CLEARED,
+    Event.MERGED: CLEARED,
+    Event.ACKNOWLEDGED: ACKNOWLEDGED,
+    Event.RESOLVED: RESOLVED,
+    Event.CLOSED: CLOSED,
 }
 
 # A dispatcher acts on the worst few findings; a webhook body should stay near 10 KB (Standard Webhooks asks for < 20).
 EVIDENCE_MAX = 20
+
+CELLS_MAX = 50
+"""A situation may cover a whole district; where it is worst is its centre."""
 
 _CAP_STATUS = {Mode.LIVE: "Actual", Mode.REPLAY: "System", Mode.EXERCISE: "Exercise", Mode.TEST: "Test"}
 _CAP_MSG_TYPE = {OPENED: "Alert", CLEARED: "Cancel"}
@@ -51,13 +61,22 @@ def hold_back(alert: Alert, event: AlertEvent, config: Situate, *, notices: int)
     the caller counts them. A notice goes out when the alert opens or its level rises, at ``min_notice_level`` or
     above, and from then on also when its data stop, come back, or it clears: who was told of an alert is told of its
     end. A lowered level is held (``level_lowered``), as is all that nobody was told of (``below_min_level``).
-    Findings about data (rule ``data_health``) are the duty officer's: ``not_for_dispatch``.
+    Findings about data (rule ``data_health``) are the duty officer's: ``not_for_dispatch``. Of what people do, others
+    hear that an alert was acknowledged, was resolved, or was closed before it was over; the rest is ``for_the_record``.
     """
+    if event.refusal is not None:
+        return HoldReason.REFUSED
+    if event.action and event.event not in NOTICE_TYPES:
+        return HoldReason.FOR_THE_RECORD
+    if event.event == Event.CLOSED and alert.condition_state is ConditionState.CLEARED:
+        return HoldReason.FOR_THE_RECORD
     if alert.rule == DATA_HEALTH:
         return HoldReason.NOT_FOR_DISPATCH
     notice_type = NOTICE_TYPES.get(event.event)
     if notice_type is None:
         return HoldReason.LEVEL_LOWERED
+    if alert.handling_state in DONE and event.event in (Event.LEVEL_RAISED, Event.DATA_LOST, Event.DATA_BACK):
+        return HoldReason.CLOSED
     if notice_type in (OPENED, LEVEL_RAISED):
         if alert.level < Level[config.min_notice_level.upper()]:
             return HoldReason.BELOW_MIN_LEVEL
@@ -102,8 +121,13 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
             "level": alert.level.word,
             "previous_level": event.level_from.word,
             "highest_level": alert.highest_level.word,
-            "headline": _HEADLINE_START.get(notice_type, "") + alert.headline,
+            "headline": _headline(alert, notice_type),
+            "kind": alert.kind,
+            "trend": alert.trend,
             "cell": alert.cell,
+            "centre": alert.centre or alert.cell,
+            "cells": alert.cells[:CELLS_MAX],
+            "cells_count": len(alert.cells),
             "area": alert.area,
             "rule": alert.rule,
             "mode": alert.mode,
@@ -112,11 +136,19 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
             "opened_at": _utc(alert.opened_ms),
             "cleared_at": None if alert.cleared_ms is None else _utc(alert.cleared_ms),
             "cap": _cap(alert, notice_type, sequence),
-            "evidence_count": len(alert.evidence),
+            "follows": alert.follows or None,
+            "merged_into": alert.merged_into or None,
+            "evidence_count": max(alert.findings, len(alert.evidence)),
             "evidence": [_evidence(e) for e in alert.evidence[:EVIDENCE_MAX]],
         },
     }
     return msgspec.json.encode(body).decode()
+
+
+def _headline(alert: Alert, notice_type: str) -> str:
+    if alert.merged_into:
+        return f"Now part of alert {alert.merged_into}: {alert.headline}"
+    return _HEADLINE_START.get(notice_type, "") + alert.headline
 
 
 def _type_of(event: AlertEvent, sequence: int) -> str:
@@ -154,6 +186,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "threshold": evidence.threshold,
         "since": _utc(evidence.since_ms),
         "text": evidence.text,
+        "cell": evidence.cell or None,
         "source": {"topic": topic, "partition": partition, "offset": offset, "index": index},
     }
 

@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from gridbeacon.config import AlarmBudget
+from gridbeacon.config import AlarmBudget, Config
 
 
 def area_of(grid_id: str, digits: int = 6) -> str:
@@ -23,6 +23,31 @@ def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode()) % partitions
 
 
+def area_of_alert(alert_id: str) -> str:
+    """Return the area that an alert's id names, "" when it names none.
+
+    >>> area_of_alert("310101-49a2b0c9bf7f9bd7")
+    '310101'
+    """
+    return alert_id.rpartition("-")[0]
+
+
+def levels_of(config: Config) -> tuple[int, ...]:
+    """Return how long the codes of the areas are that are watched as a whole, the largest area first.
+
+    Areas that are larger than an alert's area lie in several partitions of ``signals``: they are left out.
+
+    >>> from gridbeacon.config import Grid
+    >>> levels_of(Config()), levels_of(Config(grid=Grid(area_digits=9)))
+    ((6, 9, 12), (9, 12))
+    """
+    return tuple(sorted({digits for digits in config.detect.area_digits if digits >= config.grid.area_digits}))
+
+
+AREA = "area"
+"""The kind of source that the series of an area name: ``area/PLACE/KIND.METRIC``."""
+
+
 def source_of(series: str) -> str:
     """Return ``kind/source`` of a series name (metric names hold no slash, sources may).
 
@@ -30,6 +55,16 @@ def source_of(series: str) -> str:
     ('crowd/CAM-1/zone-2', 'crowd/CAM-1')
     """
     return series.rpartition("/")[0]
+
+
+def kind_of(series: str) -> str:
+    """Return ``crowd``, ``traffic`` or ``events``: what a series, or the sum over an area, is about.
+
+    >>> kind_of("crowd/CAM-1/people_count"), kind_of("area/310101/traffic.intensity_per_h")
+    ('crowd', 'traffic')
+    """
+    kind, _, rest = series.partition("/")
+    return rest.rpartition("/")[2].partition(".")[0] if kind == AREA else kind
 
 
 def class_of(series: str) -> str:

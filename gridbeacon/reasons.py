@@ -79,6 +79,27 @@ class Reason(StrEnum):
     # layer 2, held back by the calendar
     MUTED = "muted"
     EXPECTED_LOAD = "expected_load"
+    # situations
+    CORROBORATED = "corroborated"
+    """Two kinds of witness say so: the level is one higher than the worst finding's."""
+    REPORT_CLUSTER = "report_cluster"
+    """More reports in neighbouring cells together than chance would bring."""
+    RECURRED = "recurred"
+    """It begins again where an alert has cleared not long ago."""
+    SPLIT_OFF = "split_off"
+    """It was part of another situation, and is apart from it now."""
+    MERGED = "merged"
+    """It has become part of an older situation."""
+
+    # people, and what the engine does because nobody did
+    ACTION = "action"
+    """A person acted."""
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    """Nobody acknowledged in time."""
+    LEFT_OPEN = "left_open"
+    """Its condition is long over and nobody closed it."""
+    REOPENED = "reopened"
+    """It goes on as a new alert."""
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -146,6 +167,67 @@ class HandlingState(StrEnum):
     REVIEWED = "reviewed"
 
 
+class ActionKind(StrEnum):
+    """What a person can do about an alert."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ASSIGN = "assign"
+    FILE_CASE = "file_case"
+    DISPATCH = "dispatch"
+    START = "start"
+    RESOLVE = "resolve"
+    VERIFY = "verify"
+    CLOSE = "close"
+    REVIEW = "review"
+    REOPEN = "reopen"
+    FEEDBACK = "feedback"
+    COMMENT = "comment"
+
+
+class ActionSource(StrEnum):
+    """By which door an action came in."""
+
+    CLI = "cli"
+    API = "api"
+    WEBHOOK = "webhook"
+
+
+class Role(StrEnum):
+    """What a person may do; each may do what those before it may."""
+
+    VIEWER = "viewer"
+    DISPATCHER = "dispatcher"
+    OFFICER = "officer"
+    ADMIN = "admin"
+
+
+class Disposition(StrEnum):
+    """What people say of an alert afterwards."""
+
+    ANOMALY = "ANOMALY"
+    ANOMALY_EXPECTED = "ANOMALY_EXPECTED"
+    NOT_ANOMALY = "NOT_ANOMALY"
+    ANOMALY_NEW_TREND = "ANOMALY_NEW_TREND"
+    NO_FEEDBACK = "NO_FEEDBACK"
+
+
+class Refusal(StrEnum):
+    """Why an action of a person changed nothing."""
+
+    UNKNOWN_ALERT = "unknown_alert"
+    OLD_VERSION = "old_version"
+    ILLEGAL_STEP = "illegal_step"
+    NOT_PERMITTED = "not_permitted"
+    REASON_MISSING = "reason_missing"
+    """To close what is not over, to comment, or to silence, takes words."""
+    ASSIGNEE_MISSING = "assignee_missing"
+    DISPOSITION_MISSING = "disposition_missing"
+    OWNER_MISSING = "owner_missing"
+    END_MISSING = "end_missing"
+    """A silence has an end, after its beginning and after now."""
+    UNKNOWN_SILENCE = "unknown_silence"
+
+
 class Certainty(StrEnum):
     """CAP 1.2 certainty of an alert."""
 
@@ -153,6 +235,29 @@ class Certainty(StrEnum):
     LIKELY = "Likely"
     POSSIBLE = "Possible"
     UNKNOWN = "Unknown"
+
+
+class SituationKind(StrEnum):
+    """What a situation is mainly about."""
+
+    CROWDING = "crowding"
+    COUNTERFLOW = "counterflow"
+    """People in both directions at once, more than is usual."""
+    TRAFFIC_SHOCK = "traffic_shock"
+    INCIDENT_REPORTS = "incident_reports"
+    FORECAST = "forecast"
+    """Nothing yet, but a limit will be crossed."""
+    DATA_LOSS = "data_loss"
+    DATA_DOUBT = "data_doubt"
+    """Data come, and can't be right."""
+
+
+class Trend(StrEnum):
+    """Which way a situation has gone in the last ten minutes."""
+
+    RISING = "rising"
+    STEADY = "steady"
+    FALLING = "falling"
 
 
 class Mode(StrEnum):
@@ -170,6 +275,13 @@ class HoldReason(StrEnum):
     BELOW_MIN_LEVEL = "below_min_level"
     NOT_FOR_DISPATCH = "not_for_dispatch"
     LEVEL_LOWERED = "level_lowered"
+    FOR_THE_RECORD = "for_the_record"
+    """A step of people that others need not hear of: a comment, an assignment."""
+    REFUSED = "refused"
+    REOPENED = "reopened"
+    """It goes on as a new alert, and that one is told."""
+    CLOSED = "closed"
+    """People have closed it."""
 
 
 class BudgetReason(StrEnum):
@@ -180,6 +292,8 @@ class BudgetReason(StrEnum):
     """It belongs to an alarm that was told already, and costs nothing."""
     TOO_COMMON = "too_common"
     """As odd as this comes more often than the limit allows."""
+    COOL_DOWN = "cool_down"
+    """An alert cleared here not long ago: it is told whatever it is worth, and costs nothing."""
     TOO_WEAK_ALONE = "too_weak_alone"
     """Its score is too small for a finding that nothing corroborates."""
 
@@ -192,6 +306,10 @@ class DeliveryOutcome(StrEnum):
     PERMANENT = "permanent"
     DISABLED = "disabled"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """Not sent: the fallback has had a later notice of the alert, which says all that this one does."""
+    ENABLED = "enabled"
+    """No attempt: an endpoint that was disabled gets notices again."""
 
 
 class CalendarMode(StrEnum):

@@ -2,15 +2,16 @@
 
 import msgspec
 
+from detectors.areas import Areas
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
-from gridbeacon.model import SignalBatch, Transition
+from gridbeacon.model import Asked, SignalBatch, Transition
 from gridbeacon.places import partition_of
 from streams import telemetry, topics
 from streams.partition import Machine, Output
 from streams.role import Role
 
-_batch = msgspec.json.Decoder(SignalBatch)
+_message = msgspec.json.Decoder(SignalBatch | Asked)
 
 
 class SituateMachine(Machine):
@@ -18,6 +19,7 @@ class SituateMachine(Machine):
 
     def __init__(self, config: Config, partition: int) -> None:
         self.assessor = Assessor(config, partition)
+        self.areas = Areas(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
         self._count = config.topics.alerts_partitions
 
@@ -26,21 +28,31 @@ class SituateMachine(Machine):
         transitions = self.transitions(offset, value)
         _tell(transitions)
         return [
-            Output(self._alerts, partition_of(t.alert.alert_id, self._count), msgspec.json.encode(t))
+            Output(self._alerts, partition_of(t.event.alert_id, self._count), msgspec.json.encode(t))
             for t in transitions
         ]
 
     def transitions(self, offset: int, value: bytes) -> list[Transition]:
-        """Assess one message; return the transitions that follow, as values."""
-        return self.assessor.assess(_batch.decode(value), offset)
+        """Assess one message, or do what a person asks for in it; return the transitions that follow, as values."""
+        message = _message.decode(value)
+        return self.assess(message, offset) if isinstance(message, SignalBatch) else self.assessor.act(message, offset)
+
+    def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
+        """Assess one message, with what it means for areas."""
+        if self.assessor.is_next(batch):
+            batch = self.areas.take(batch, offset)
+        return self.assessor.assess(batch, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the assessor's changes."""
-        return self.assessor.changed()
+        """Return the changes of the assessor and of the areas."""
+        return [*self.assessor.changed(), *self.areas.changed()]
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        self.assessor.restore(key, value)
+        if key.startswith(b"areas:"):
+            self.areas.restore(key, value)
+        else:
+            self.assessor.restore(key, value)
 
 
 def _tell(transitions: list[Transition]) -> None:

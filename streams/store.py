@@ -22,6 +22,7 @@ from gridbeacon.model import DeadLetter, Delivery, Transition
 from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
+from sinks.orders import order_of
 from streams import telemetry, topics
 from streams.assign import assignor
 from streams.frames import decode_scored
@@ -74,7 +75,9 @@ def tables_of(messages: list[Message]) -> Tables:
     def add(table: str, columns: rows.Columns) -> None:
         rows.extend(found.setdefault(table, {}), columns)
 
-    transitions = [_transition.decode(m.value) for m in messages if m.topic == topics.ALERTS]
+    transitions = [
+        _transition.decode(m.value) for m in messages if m.topic == topics.ALERTS and order_of(m.value) is None
+    ]
     for message in messages:
         if message.topic == topics.SCORES:
             scored = decode_scored(message.value)
@@ -83,7 +86,9 @@ def tables_of(messages: list[Message]) -> Tables:
     # The alert itself comes last: who sees it finds its transitions and notices there.
     add("alert_events", rows.alert_events(t.event for t in transitions))
     add("notices", rows.notices(t.notice for t in transitions if t.notice is not None))
-    add("alerts", rows.alerts(t.alert for t in transitions))
+    silenced = ((t.silence, t.event.version) for t in transitions if t.silence is not None)
+    add("silences", rows.silences(silenced))
+    add("alerts", rows.alerts(t.alert for t in transitions if t.alert is not None))
     add("deliveries", rows.deliveries(_delivery.decode(m.value) for m in messages if m.topic == topics.DELIVERIES))
     letters = (_letter.decode(m.value) for m in messages if m.topic == topics.DEAD_LETTERS)
     add("dead_letters", rows.dead_letters(letters))
