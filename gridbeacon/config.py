@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gridbeacon.config_api import Api
 from gridbeacon.config_notify import Notify as Notify
 from gridbeacon.config_notify import Webhook as Webhook
 from gridbeacon.config_section import Count, Port, Positive, Share
@@ -302,4 +303,5 @@ class Config(Section, frozen=True):
     situate: Situate = Situate()
     notify: Notify = Notify()
     store: Store = Store()
+    api: Api = Api()
     observability: Observability = Observability()
