@@ -9,14 +9,13 @@ from heapq import heappop, heappush
 
 import msgspec
 
+from gridbeacon.alert_book import ALERT, AlertBook, Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from gridbeacon.lifecycle import Event, advance
-from gridbeacon.model import Alert, AlertEvent, Decision, Evidence, Notice, Signal, SignalBatch, Transition
-from gridbeacon.notices import hold_back
+from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, Transition
 from gridbeacon.places import partition_of
-from gridbeacon.reasons import ConditionState, HoldReason, Level
+from gridbeacon.reasons import Level
 from gridbeacon.situation import LEARNED, RULES, assess
 from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
@@ -29,26 +28,16 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     until_ms: int | None = None
 
 
-class OpenAlert(msgspec.Struct):
-    """An alert that has not cleared: how many notices went out, and when it clears unless something comes back."""
-
-    alert: Alert
-    notices: int = 0
-    clear_at_ms: int | None = None
-
-
 class CellState(msgspec.Struct):
     """All that is known of one cell."""
 
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
     learned: Place = msgspec.field(default_factory=Place)
     waiting: list[Signal] = msgspec.field(default_factory=list)
-    alerts: dict[str, OpenAlert] = msgspec.field(default_factory=dict)
 
     def next_ms(self) -> int | None:
         """Return when something happens here without a further message, or None."""
         times = [f.until_ms for f in self.findings.values() if f.until_ms is not None]
-        times += [a.clear_at_ms for a in self.alerts.values() if a.clear_at_ms is not None]
         times += [s.time_ms for s in self.waiting[:1]]
         expires = self.learned.expires_ms()
         times += [] if expires is None else [expires]
@@ -63,9 +52,6 @@ class Heard(msgspec.Struct):
     clock: Watermark = msgspec.field(default_factory=Watermark)
 
 
-Step = tuple[Alert, AlertEvent, Notice | None]
-
-
 class Assessor:
     """A pure function of one ordered ``signals`` partition, in the form of an object with its state."""
 
@@ -75,6 +61,7 @@ class Assessor:
         self.repeats = 0
         self._heard = Heard()
         self._cells: dict[str, CellState] = {}
+        self._book = AlertBook(config)
         self._awake: set[str] = set()
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
@@ -117,6 +104,7 @@ class Assessor:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
         records += self._triage.changed()
+        records += self._book.changed()
         for name in self._changed:
             cell = self._cells.get(name)
             records.append((b"cell:" + name.encode(), None if cell is None else msgspec.json.encode(cell)))
@@ -132,6 +120,9 @@ class Assessor:
         if kind in (LEDGER, CENSUS, TAIL):
             self._triage.restore(kind, name, value)
             return
+        if kind == ALERT:
+            self._book.restore(name, value)
+            return
         if kind != "cell":
             raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
         self._cells[name] = msgspec.json.decode(value, type=CellState)
@@ -140,7 +131,7 @@ class Assessor:
     @property
     def open_alerts(self) -> list[Alert]:
         """The alerts of this partition that have not cleared."""
-        return [held.alert for cell in self._cells.values() for held in cell.alerts.values()]
+        return self._book.open_alerts
 
     def _take(self, cell: CellState, signal: Signal, now_ms: int) -> list[str]:
         """Take one finding; return the other cells in which something is told because of it."""
@@ -173,7 +164,14 @@ class Assessor:
         due: list[tuple[int, str]] = []
         for name in sorted(self._awake):
             self._call(due, name, until_ms)
-        while due:
+        while True:
+            book_ms = self._book.next_ms()
+            # What comes in at the same instant counts first: it may keep an alert from clearing.
+            if book_ms is not None and book_ms <= until_ms and (not due or book_ms < due[0][0]):
+                steps += self._book.pass_time(book_ms)
+                continue
+            if not due:
+                break
             at_ms, name = heappop(due)
             cell = self._cells.get(name)
             if cell is None or cell.next_ms() != at_ms:
@@ -200,42 +198,17 @@ class Assessor:
             heappush(due, (next_ms, name))
         if next_ms is None:
             self._awake.discard(name)
-            if not (cell.findings or cell.alerts or cell.learned.held):
+            if not (cell.findings or cell.learned.held):
                 del self._cells[name]
                 self._changed.add(name)
 
     def _judge(self, name: str, cell: CellState, at_ms: int) -> list[Step]:
-        """Assess the cell by each rule and advance its alerts."""
-        settings = self.config.situate
+        """Assess the cell by each rule and tell the book."""
         steps: list[Step] = []
         for rule in RULES:
             situation = assess(name, rule, (f.evidence for f in cell.findings.values()))
-            held = cell.alerts.get(rule)
-            if situation is not None and held is not None:
-                held.clear_at_ms = None
-            if situation is None and held is not None:
-                if held.clear_at_ms is None:
-                    held.clear_at_ms = at_ms + int(settings.clear_after_secs * 1000)
-                # Only data can end a finding, so a condition that was unknown is known again: say so at once.
-                if at_ms < held.clear_at_ms and held.alert.condition_state is not ConditionState.UNKNOWN:
-                    continue
-            before = held.alert if held is not None else None
-            for alert, event in advance(
-                before, situation, at_ms, mode=settings.mode, area_digits=self.config.grid.area_digits
-            ):
-                held = cell.alerts.setdefault(rule, OpenAlert(alert))
-                held.alert = alert
-                steps.append(self._announce(held, event))
-                if event.event == Event.CLEARED:
-                    del cell.alerts[rule]
+            steps += self._book.situation(f"{name}|{rule}", situation, at_ms)
         return steps
-
-    def _announce(self, held: OpenAlert, event: AlertEvent) -> Step:
-        verdict = hold_back(held.alert, event, self.config.situate, notices=held.notices)
-        if isinstance(verdict, HoldReason):
-            return held.alert, msgspec.structs.replace(event, held=verdict), None
-        held.notices += 1
-        return held.alert, msgspec.structs.replace(event, notice_id=verdict.notice_id), verdict
 
     def _number(self, steps: list[Step], offset: int) -> list[Transition]:
         transitions: list[Transition] = []

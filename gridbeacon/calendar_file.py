@@ -24,8 +24,9 @@ from gridbeacon.calendar_series import (
     rule_from,
 )
 from gridbeacon.calendar_windows import FieldError, Given, Kept, check_modes, check_prefixes, window_of
-from gridbeacon.config import Config, Section
+from gridbeacon.config import Config
 from gridbeacon.config_file import Reader
+from gridbeacon.config_section import Section
 from gridbeacon.config_values import say
 from gridbeacon.days import Day, Days
 from gridbeacon.errors import ConfigError

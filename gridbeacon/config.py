@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from gridbeacon.config_api import Api
+from gridbeacon.config_api import Api as Api
+from gridbeacon.config_forecast import Forecast as Forecast
 from gridbeacon.config_notify import Notify as Notify
 from gridbeacon.config_notify import Webhook as Webhook
 from gridbeacon.config_section import Count, Port, Positive, Share
@@ -300,6 +301,7 @@ class Config(Section, frozen=True):
     quality: Quality = Quality()
     detect: Detect = Detect()
     alarm_budget: AlarmBudget = AlarmBudget()
+    forecast: Forecast = Forecast()
     situate: Situate = Situate()
     notify: Notify = Notify()
     store: Store = Store()

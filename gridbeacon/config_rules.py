@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
+from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
 from gridbeacon.errors import ConfigError
 from gridbeacon.secrets import secret_bytes
@@ -38,6 +39,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _ports(config)
     yield from _limits(config.limits)
     yield from _learned(config)
+    yield from _forecast(config.forecast)
     yield from _notify(config.notify)
 
 
@@ -70,6 +72,16 @@ def _learned(config: Config) -> Iterator[Mistake]:
     total = sum(one.share for one in config.alarm_budget.shares)
     if total > 1.0 + 1e-9:
         yield Mistake(("alarm_budget.shares",), f"the shares add up to {total:g}; together they may not pass 1")
+
+
+def _forecast(forecast: Forecast) -> Iterator[Mistake]:
+    if 1440 % forecast.step_minutes:
+        yield Mistake(("forecast.step_minutes",), f"{forecast.step_minutes} does not divide the day; give 5, 10 or 15")
+    leads = forecast.leads_minutes
+    if not leads or leads[0] < 1 or any(b <= a for a, b in pairwise(leads)) or leads[-1] > forecast.horizon_hours * 60:
+        yield Mistake(
+            ("forecast.leads_minutes",), "they must rise, from 1 or more up to the horizon; put them in order"
+        )
 
 
 def _broker(broker: Broker) -> Iterator[Mistake]:

@@ -210,3 +210,38 @@ class DayType(StrEnum):
     WEEKEND = "weekend"
     HOLIDAY = "holiday"
     MAKEUP_WORKDAY = "makeup_workday"
+
+
+class ForecastModel(StrEnum):
+    """Which model a forecast of a series comes from."""
+
+    PROPHET_BATCH = "prophet_batch"
+    """Prophet, fitted for all series at once, averaged with the weekly profile."""
+    PROFILE = "profile"
+    """What is usual at this time of the day and week."""
+    NAIVE = "naive"
+    """The latest value, or nothing where there is none."""
+    PROPHET = "prophet"
+    """Stock Prophet."""
+
+
+class ForecastReason(StrEnum):
+    """Why a series' forecast comes from that model."""
+
+    FITTED = "fitted"
+    SHORT_HISTORY = "short_history"
+    """Less than two weeks of history, or less than a day."""
+    SPARSE_HISTORY = "sparse_history"
+    """Days enough, but most of their slots are missing."""
+    NO_HISTORY = "no_history"
+    """Nothing was measured before: there is no forecast."""
+    CONSTANT = "constant"
+    """Every value is the same."""
+    NOT_CONVERGED = "not_converged"
+    """The fit of Prophet did not end; the profile stands in."""
+    NOT_FINITE = "not_finite"
+    """Values are infinite or beyond what can be computed with; they are left out."""
+    EXPIRED = "expired"
+    """The fit is older than its ``valid_until``: the profile stands in."""
+    FAILED = "failed"
+    """The fit ended with an error; the profile or the last forecast stands in."""

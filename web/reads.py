@@ -107,7 +107,7 @@ async def alert(_: Me, house: House, alert_id: AlertId) -> Response:
     return said(
         {
             **alert_json(case, house.place(case.alert.cell)),
-            "transitions": [shaped(step) for _, step in sorted(case.steps.items())],
+            "transitions": [shaped(step) for step in case.steps],
             "deliveries": [shaped(one) for one in case.deliveries],
             "problems": problems,
         }

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from gridbeacon.lifecycle import ENGINE
 from gridbeacon.model import Alert, AlertEvent, Delivery, Tick, Transition
 from gridbeacon.reasons import ConditionState, HandlingState, Level
 from gridbeacon.watermark import Watermark
@@ -45,13 +44,13 @@ class Entry(NamedTuple):
 
 
 class Case:
-    """One alert with its course: transitions by version, and what became of its notices."""
+    """One alert with its course: its transitions, and what became of its notices."""
 
     __slots__ = ("alert", "deliveries", "steps")
 
     def __init__(self, alert: Alert) -> None:
         self.alert = alert
-        self.steps: dict[int, AlertEvent] = {}
+        self.steps: deque[AlertEvent] = deque(maxlen=MOST_STEPS)
         self.deliveries: deque[Delivery] = deque(maxlen=200)
 
     @property
@@ -66,9 +65,10 @@ class Case:
 
     @property
     def taken(self) -> AlertEvent | None:
-        """The last thing that people did about it, None while nobody did."""
-        people = (step for _, step in sorted(self.steps.items(), reverse=True) if step.actor not in (ENGINE, "engine"))
-        return next((step for step in people if step.handling_to is not HandlingState.NEW), None)
+        """The last step of its handling, None while nobody has taken it."""
+        if self.alert.handling_state is HandlingState.NEW:
+            return None
+        return next((step for step in reversed(self.steps) if step.handling_to is not step.handling_from), None)
 
     @property
     def urgency(self) -> tuple[int, int, int, str]:
@@ -94,6 +94,7 @@ class View:
         """The last offset of each partition that ``entries`` no longer has."""
         self.rev = 0
         self._clock = Watermark()
+        self._decided: dict[tuple[int, int], tuple[int, int]] = {}
         self._delivered: dict[int, int] = {}
         self._early: dict[str, list[Delivery]] = {}
 
@@ -114,15 +115,16 @@ class View:
         self.at[partition] = offset
         transition = _transition.decode(value)
         alert, event = transition.alert, transition.event
+        # A role that began anew says again what it had said, from the same position of its own log.
+        decided = (transition.offset, transition.index)
+        if decided <= self._decided.get((partition, transition.partition), (-1, -1)):
+            return None
+        self._decided[partition, transition.partition] = decided
         case = self.cases.get(alert.alert_id)
         if case is None:
             case = self.cases[alert.alert_id] = Case(alert)
             self._settle(case)
-        elif event.version in case.steps:
-            return None  # a role that began anew says again what it had said
-        case.steps[event.version] = event
-        if len(case.steps) > MOST_STEPS:
-            del case.steps[min(case.steps)]
+        case.steps.append(event)
         if alert.version >= case.alert.version:
             case.alert = alert
         self.entries.append(Entry(partition, offset, transition))

@@ -9,9 +9,10 @@ import msgspec
 import pytest
 from msgspec.structs import FieldInfo
 
-from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Section, Webhook
+from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Webhook
 from gridbeacon.config_file import load
 from gridbeacon.config_rules import ROLES
+from gridbeacon.config_section import Section
 from gridbeacon.config_values import OVERRIDES, say
 from gridbeacon.errors import ConfigError
 

@@ -11,7 +11,8 @@ from detectors.bank import ANOMALOUS, BAND, FINDING
 from detectors.judge_layout import CONSTANTS
 from detectors.observer import Observer
 from gridbeacon.budget import ALONE_FROM, GAIN
-from gridbeacon.config import AlarmBudget, Config, Detect, Ladder, Limits, Quality, Section
+from gridbeacon.config import AlarmBudget, Config, Detect, Ladder, Limits, Quality
+from gridbeacon.config_section import Section
 from gridbeacon.reasons import Reason
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "detection.md").read_text(encoding="utf-8")
