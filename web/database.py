@@ -1,4 +1,4 @@
-"""What the board asks of ClickHouse: few connections, answers shared by all viewers, and the last known when it is away."""
+"""What the board asks of ClickHouse: few connections, shared answers, and the last known while it is away."""
 
 import asyncio
 import time
@@ -102,5 +102,3 @@ class Database:
             client.disconnect()
         names = [name for name, _ in columns]
         return [dict(zip(names, row, strict=True)) for row in rows]
-
-

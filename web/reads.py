@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response, StreamingResponse
 
 from web import events, questions, schemas
@@ -79,11 +79,13 @@ async def alerts(
     still has; older ones are in the table `alerts`.
     """
     view = house.view
-    found: list[Case] = {
-        "open": view.open,
-        "unfinished": view.unfinished,
-        "all": lambda: sorted(view.cases.values(), key=lambda case: (not case.is_open, case.urgency)),
-    }[state]()
+    found: list[Case]
+    if state == "open":
+        found = view.open()
+    elif state == "unfinished":
+        found = view.unfinished()
+    else:
+        found = sorted(view.cases.values(), key=lambda case: (not case.is_open, case.urgency))
     found = [
         case
         for case in found
@@ -204,7 +206,6 @@ async def status(_: Me, house: House) -> Response:
 async def event_stream(
     _: Me,
     house: House,
-    request: Request,
     *,
     last_event_id: Annotated[str, Header(alias="Last-Event-ID", max_length=4000)] = "",
     after: Annotated[str, Query(max_length=4000)] = "",

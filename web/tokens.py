@@ -181,7 +181,7 @@ def read(file: Path) -> TokenFile:
             raise ConfigError(f"{file}: tokens[{number}].role {token.role!r} is none; choose of: {', '.join(ROLES)}")
         if token.expires.tzinfo is None:
             raise ConfigError(f"{file}: tokens[{number}].expires needs a zone; write it with Z")
-        if len(token.sha256) != 64:  # noqa: PLR2004 - hexadecimal digits of 256 bits
+        if len(token.sha256) != 64:
             raise ConfigError(f"{file}: tokens[{number}].sha256 is no SHA-256; make it with: gridbeacon api token")
     return found
 

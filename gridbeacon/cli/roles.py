@@ -11,7 +11,7 @@ from streams import detect, ingest, logs, notify, situate, store, telemetry
 from streams.access import check_access
 
 #: Offset of each role's port for metrics.
-NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4}
+NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4, "api": 5}
 #: Records and states come and go by the hundred thousand and hold no cycles: Python's own habit of looking for such
 #: after every 700 new objects costs a tenth of the time.
 GC_THRESHOLDS = (100_000, 20, 50)
@@ -23,6 +23,9 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
     gc.set_threshold(*GC_THRESHOLDS)
     if config.observability.metrics_port:
         telemetry.serve(config.observability.metrics_port + NUMBER[role])
+    if role == "api":  # it serves what it knows, whoever is away
+        asyncio.run(_api(config, folder))
+        return
     check_access(config)
     if role == "ingest":
         asyncio.run(ingest.run(config, load_registry(config, folder), instance))
@@ -32,3 +35,20 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
         detect.run(config, instance, load_calendar(config, folder))
     else:
         {"situate": situate, "notify": notify}[role].run(config, instance)
+
+
+async def _api(config: Config, folder: Path) -> None:
+    """Run the role api, which gets what it needs of Kafka from here: it may not import the shells of the stream."""
+    from gridbeacon.cli.health import health
+    from streams import ready
+    from streams.follow import follow
+    from web.serve import run
+
+    await run(
+        config,
+        load_registry(config, folder),
+        folder,
+        follow=lambda took, said: follow(config, took, said),
+        health=lambda: health(config),
+        ready=ready.tell,
+    )

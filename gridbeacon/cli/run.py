@@ -9,7 +9,7 @@ import typer
 from gridbeacon.cli.common import ConfigOption, DataOption, config_of, folder_of, options_of
 from gridbeacon.errors import UsageError
 
-ROLES = ("ingest", "detect", "situate", "notify", "store")
+ROLES = ("ingest", "detect", "situate", "notify", "store", "api")
 
 
 def register(app: typer.Typer) -> None:
@@ -89,4 +89,5 @@ def command(role: str, config: Path | None, data: Path | None, instance: str | N
 
 def commands(config: Path | None, data: Path | None) -> dict[str, list[str]]:
     """Return the command of every role, by role."""
-    return {role: command(role, config, data, f"{role}-0") for role in ROLES}
+    served = config_of(config, data).api.port != 0
+    return {role: command(role, config, data, f"{role}-0") for role in ROLES if role != "api" or served}
