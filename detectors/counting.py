@@ -53,7 +53,7 @@ class EventCounts:
 
     def __init__(self, window_ms: int, grace_ms: int) -> None:
         self._window_ms = window_ms
-        self._grace_ms = grace_ms
+        self.grace_ms = self._grace_ms = grace_ms
         self._windows: dict[str, Windows] = {}
         self._changed: set[str] = set()
         self._next_ms: int | None = None

@@ -41,6 +41,7 @@ class Learned:
     expected: F8
     lower: F8
     upper: F8
+    spread: F8
     alarm: F8
     severity: F8
     signal: F8
@@ -98,6 +99,7 @@ def judge(
         expected=_spread(np.full(n, np.nan), at, np.where(known, expected, np.nan)),
         lower=_spread(np.full(n, np.nan), at, np.where(known, lower, np.nan)),
         upper=_spread(np.full(n, np.nan), at, np.where(known, upper, np.nan)),
+        spread=_spread(np.full(n, np.nan), at, np.where(known, spread, np.nan)),
         alarm=_spread(np.full(n, np.nan), at, np.where(known, said["alarm"], np.nan)),
         severity=_spread(np.full(n, np.nan), at, np.where(known, said["severity"], np.nan)),
         signal=_spread(np.full(n, np.nan), at, np.where(known, said["signal"], np.nan)),

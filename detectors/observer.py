@@ -5,7 +5,7 @@ from the frames' ticks alone: what has gone quiet, and which windows of grid eve
 """
 
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -17,10 +17,12 @@ from detectors.counting import Closed, EventCounts, category_of, counts
 from detectors.findings import EVENT, Findings, limit_reason
 from detectors.layout import NEVER, RESULT, RULES
 from detectors.states import States
+from detectors.sums import Sums
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.frame import I8, Frame, Judged, Rows, no_rows
-from gridbeacon.model import Born, GridEvent, Position, Sensor, Signal, Tick
+from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
+from gridbeacon.model import Born, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
+from gridbeacon.places import levels_of
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
@@ -32,6 +34,7 @@ TICK_MS = 1000
 """Time is passed on when it has moved this far."""
 _OFFSET_BITS = 24
 """(offset, index) of a position as one number; an index is below 2^24."""
+_MUTED, _EXPECTED_LOAD = REASON_NUMBER[Reason.MUTED], REASON_NUMBER[Reason.EXPECTED_LOAD]
 _REPORTS = METRIC_NUMBER[Kind.EVENTS, "report_count"]
 
 
@@ -46,7 +49,7 @@ class Heard(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
-    None), how many rows and events were repeats, and the learned series that are new."""
+    None), how many rows and events were repeats, the learned series that are new, and the sums that are closed."""
 
     judged: Judged
     events: tuple[GridEvent, ...]
@@ -54,6 +57,7 @@ class Observed:
     tick: Tick | None
     repeats: int
     born: tuple[Born, ...] = ()
+    sums: tuple[PlaceSum, ...] = ()
 
 
 class Observer:
@@ -72,6 +76,12 @@ class Observer:
         self._findings = Findings(self._rules[0], self.states)
         detect = config.detect
         self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
+        levels = levels_of(config)
+        self._sums = (
+            Sums(self.states, levels[-1], round(detect.area_window_secs * 1000), self._counts.grace_ms)
+            if levels
+            else None
+        )
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
         self._later: list[tuple[bytes, bytes]] = []
 
@@ -115,16 +125,20 @@ class Observer:
             closed = self._counts.close(clock.time_ms)
             if closed:
                 more, found = self._judge_counts(closed, len(rows), offset)
-                judged = _join(judged, more)
+                judged = joined(judged, more)
                 signals += found
+            if self._sums is not None:
+                self._sums.close(clock.time_ms)
+        sums = () if self._sums is None else self._sums.take()
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born())
+        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
         self._settle()
         heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
-        return heard + self.states.changed() + self._counts.changed()
+        sums = [] if self._sums is None else self._sums.changed()
+        return heard + self.states.changed() + self._counts.changed() + sums
 
     def teach(self, frame: Frame) -> None:
         """Learn from rows of the past: nothing is told, and no position is remembered.
@@ -135,7 +149,7 @@ class Observer:
             self.states.define(sensor)
         rows = frame.rows
         events = bool(len(rows)) and METRICS[int(rows.metric[0])].kind is Kind.EVENTS
-        self._judge(rows, self.states.numbers_of(rows.sources, events=events)[rows.source], NEVER)
+        self._judge(rows, self.states.numbers_of(rows.sources, events=events)[rows.source], NEVER, past=True)
 
     def adopt(self, other: "Observer") -> int:
         """Take over what another one has learned; return of how many series."""
@@ -151,6 +165,9 @@ class Observer:
             self.states.restore_source(value)
         elif kind == b"e:":
             self._counts.restore(value)
+        elif kind == b"a:":
+            if self._sums is not None:
+                self._sums.restore(key, value)
         else:
             self._later.append((key, value))  # a series needs its source, which may come after it
 
@@ -170,8 +187,10 @@ class Observer:
         for key, value in self._later:
             self.states.restore_series(key, value)
         self._later.clear()
+        if self._sums is not None:
+            self._sums.settle()
 
-    def _judge(self, rows: Rows, at_source: I8, arrival_ms: int) -> tuple[Judged, list[Signal]]:
+    def _judge(self, rows: Rows, at_source: I8, arrival_ms: int, *, past: bool = False) -> tuple[Judged, list[Signal]]:
         states = self.states
         n = len(rows)
         at_series = states.series_of(at_source, rows.metric)
@@ -197,6 +216,8 @@ class Observer:
         learned = episodes.judge(
             states, rows, at_series, at_source, results, civil_ms, self._calendar, self._warm_up_ms
         )
+        if self._sums is not None and not past:
+            self._add(self._sums, rows, at_series, learned)
         told = np.flatnonzero((results["turns"] != 0) | (results["before"] != results["after"]).any(axis=1))
         signals = [
             (i, signal)
@@ -207,6 +228,14 @@ class Observer:
         cells = states.cells
         grid = tuple(cells[source] for source in at_source.tolist())
         return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
+
+    @staticmethod
+    def _add(sums: Sums, rows: Rows, at_series: I8, learned: episodes.Learned) -> None:
+        """Add what is known of each row to the sums of its place; what the calendar explains is no news there."""
+        explained = (learned.reason == _MUTED) | (learned.reason == _EXPECTED_LOAD)
+        at = np.flatnonzero(~np.isnan(learned.expected) & ~explained)
+        if len(at):
+            sums.add(at_series[at], rows.observed_ms[at], rows.value[at], learned.expected[at], learned.spread[at])
 
     def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
         state, reason = learned.state, learned.reason
@@ -281,7 +310,7 @@ class Observer:
             keep[here] = at[here] > self._taken(rows.topics[one >> 32], one & 0xFFFFFFFF, int(at[here].max()))
         if keep.all():
             return rows, 0
-        return _chosen(rows, keep), int(len(rows) - keep.sum())
+        return chosen(rows, keep), int(len(rows) - keep.sum())
 
     def _new_events(self, events: tuple[GridEvent, ...]) -> tuple[tuple[GridEvent, ...], int]:
         fresh = []
@@ -302,6 +331,8 @@ class Observer:
     def _tick(self) -> Tick | None:
         """Return the time to pass on, when it has moved far enough."""
         now, passed = self._heard.clock.time_ms, self._heard.passed_ms
+        if now is not None and self._sums is not None:
+            now = self._sums.until(now)
         if now is None or (passed is not None and now - passed < TICK_MS):
             return None
         self._heard.passed_ms = now
@@ -337,14 +368,6 @@ def rules_of(config: Config) -> Any:
     return rules
 
 
-def _chosen(rows: Rows, keep: Any) -> Rows:
-    """Return the rows that are kept."""
-    columns: dict[str, Any] = {
-        f.name: getattr(rows, f.name)[keep] for f in fields(rows) if f.name not in ("sources", "topics")
-    }
-    return replace(rows, **columns)
-
-
 def _urgent(event: GridEvent) -> Signal:
     verified = event.verification == "verified"
     return Signal(
@@ -359,23 +382,3 @@ def _urgent(event: GridEvent) -> Signal:
         text=f"{event.service_name or category_of(event)} reported by {event.reporter_role or 'someone'}"
         + (", verified" if verified else ""),
     )
-
-
-def _join(first: Judged, second: Judged) -> Judged:
-    """Return two judged frames as one."""
-    a, b = first.rows, second.rows
-    shifted: dict[str, Any] = {
-        "sources": a.sources + b.sources,
-        "topics": a.topics + b.topics,
-        "source": np.concatenate([a.source, b.source + np.int32(len(a.sources))]),
-        "topic": np.concatenate([a.topic, b.topic + np.uint8(len(a.topics))]),
-    }
-    other: dict[str, Any] = {
-        f.name: np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in fields(a) if f.name not in shifted
-    }
-    columns: dict[str, Any] = {
-        f.name: np.concatenate([getattr(first, f.name), getattr(second, f.name)])
-        for f in fields(first)
-        if f.name not in ("rows", "grid")
-    }
-    return Judged(rows=replace(no_rows(), **shifted, **other), grid=first.grid + second.grid, **columns)

@@ -21,8 +21,8 @@ _NO_QUIET_MS = 1 << 60
 class States:
     """Rows of ``layout.SERIES`` and ``layout.SOURCE`` with what belongs to them, by number.
 
-    ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series; ``banks`` hold
-    what the learned layer knows of each.
+    ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series, ``keys`` their
+    names in the saved state; ``banks`` hold what the learned layer knows of each.
     """
 
     def __init__(self, detect: Detect, quality: Quality) -> None:
@@ -40,7 +40,7 @@ class States:
         self._counts_at: dict[str, int] = {}
         self._source_keys: list[bytes] = []
         self._definitions: list[bytes] = []
-        self._keys: list[bytes] = []
+        self.keys: list[bytes] = []
         self._changed_series = np.empty(0, bool)
         self._changed_sources = np.empty(0, bool)
 
@@ -109,7 +109,7 @@ class States:
         self._changed_sources[:] = False
         return [
             *zip((self._source_keys[n] for n in sources.tolist()), self._packed_sources(sources), strict=True),
-            *zip((self._keys[n] for n in series.tolist()), self._packed_series(series), strict=True),
+            *zip((self.keys[n] for n in series.tolist()), self._packed_series(series), strict=True),
         ]
 
     def _packed_sources(self, numbers: I8) -> Iterator[bytes]:
@@ -202,7 +202,7 @@ class States:
             number = len(self.series_keys)
             self.series_at[source, metric] = number
             self.series_keys.append((source, metric))
-            self._keys.append(b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode()))
+            self.keys.append(b"r:%d:%s" % (metric, self.sensors[source].sensor_id.encode()))
             self.banks.add(metric)
             self._born.append(number)
             if number >= len(self.series):

@@ -1,5 +1,6 @@
 """What a refit leaves behind: curves, weights and bands of all series of a batch; plain arrays that travel as bytes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any
@@ -61,6 +62,14 @@ class Fitted:
         part: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[numbers]) for name in _BY_FIRST}
         part |= {name: np.ascontiguousarray(getattr(self, name)[..., numbers]) for name in _BY_LAST}
         return replace(self, names=tuple(self.names[n] for n in numbers.tolist()), **part)
+
+    @staticmethod
+    def join(parts: "Sequence[Fitted]") -> "Fitted":
+        """Return the series of several fits of one end and one grid, in order: what ``take`` took apart."""
+        first = parts[0]
+        joined: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_FIRST}
+        joined |= {name: np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in _BY_LAST}
+        return replace(first, names=tuple(name for part in parts for name in part.names), **joined)
 
     def to_bytes(self) -> bytes:
         """Return everything, lossless; equal fits give equal bytes."""

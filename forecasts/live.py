@@ -9,7 +9,7 @@ import numpy as np
 
 from forecasts.fitted import MODELS, Fitted
 from forecasts.history import slots_of
-from gridbeacon.frame import F4, F8, U1
+from gridbeacon.frame import F4, F8, I8, U1
 from gridbeacon.reasons import ForecastModel
 
 FAST, SLOW = 0.5, 0.1
@@ -89,6 +89,12 @@ class Live:
                 found[column][:, place] = np.maximum(point + quantiles[number] * scale, 0.0)
         lower95, lower80, point, upper80, upper95 = found
         return Forecast(point, lower80, upper80, lower95, upper95, model)
+
+    def take(self, numbers: I8) -> "Live":
+        """Return some of the series as they stand, in the order of ``numbers``."""
+        part = Live(self.fitted.take(numbers))
+        part._state, part._last_ms = np.ascontiguousarray(self._state[:, numbers]), self._last_ms
+        return part
 
     def state(self) -> bytes:
         """Return what is needed to go on from here with the same fit, lossless."""

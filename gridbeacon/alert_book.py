@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from gridbeacon.config import Config
-from gridbeacon.lifecycle import advance
+from gridbeacon.lifecycle import advance, merge
 from gridbeacon.model import Alert, AlertEvent, Notice, Situation
 from gridbeacon.notices import hold_back
 from gridbeacon.reasons import ConditionState, HoldReason
@@ -68,6 +68,14 @@ class AlertBook:
         if held.alert.condition_state is ConditionState.UNKNOWN:
             return self._advance(key, held, None, at_ms)
         return []
+
+    def merged(self, key: str, into: str, at_ms: int) -> list[Step]:
+        """Say that a situation has become part of another one; return how its alert ends, if it has one."""
+        held, other = self.held(key), self.held(into)
+        if held is None or other is None:
+            return []
+        alert, event = merge(held.alert, other.alert.alert_id, at_ms)
+        return [self._take(key, held, alert, event)]
 
     def pass_time(self, until_ms: int) -> list[Step]:
         """Let everything happen that is due up to and including ``until_ms``, in order of time and alert."""
@@ -128,12 +136,17 @@ class AlertBook:
                 held = Held(key, alert)
                 self._alerts[alert.alert_id] = held
                 self._open[key] = alert.alert_id
-            held.alert = alert
-            steps.append(self._announce(held, event))
-            self._touch(held)
-            if alert.condition_state is ConditionState.CLEARED:
-                del self._alerts[alert.alert_id], self._open[key]
+            steps.append(self._take(key, held, alert, event))
         return steps
+
+    def _take(self, key: str, held: Held, alert: Alert, event: AlertEvent) -> Step:
+        """Keep what an alert has become; return it with its notice."""
+        held.alert = alert
+        step = self._announce(held, event)
+        self._touch(held)
+        if alert.condition_state is ConditionState.CLEARED:
+            del self._alerts[alert.alert_id], self._open[key]
+        return step
 
     def _announce(self, held: Held, event: AlertEvent) -> Step:
         verdict = hold_back(held.alert, event, self._config.situate, notices=held.notices)

@@ -14,7 +14,7 @@ from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, Transition
-from gridbeacon.places import partition_of
+from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import Level
 from gridbeacon.situation import LEARNED, RULES, assess
 from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
@@ -65,6 +65,7 @@ class Assessor:
         self._awake: set[str] = set()
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
+        self._levels = levels_of(config)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -72,8 +73,7 @@ class Assessor:
         A message already taken is a repeat; one whose predecessor has not been taken is ignored, for its producer
         ended before that one was written and will send both again.
         """
-        taken = self._heard.taken.get(batch.partition, -1)
-        if batch.offset <= taken or batch.previous > taken:
+        if not self.is_next(batch):
             self.repeats += 1
             return []
         self._heard.taken[batch.partition] = batch.offset
@@ -99,6 +99,11 @@ class Assessor:
         if now is not None:
             steps += self._pass_time(now)
         return self._number(steps, offset)
+
+    def is_next(self, batch: SignalBatch) -> bool:
+        """Return whether this message is neither a repeat nor one that comes too early."""
+        taken = self._heard.taken.get(batch.partition, -1)
+        return batch.offset > taken >= batch.previous
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
@@ -148,7 +153,8 @@ class Assessor:
 
     def _take_learned(self, signal: Signal, key: str, now_ms: int) -> list[str]:
         """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
-        around = (signal.cell, *signal.near)
+        above = (signal.cell[:digits] for digits in self._levels)
+        around = (signal.cell, *signal.near, *above)
         places = {name: self._cells[name].learned for name in around if name in self._cells}
         told = self._triage.consider(signal.cell, places, key, signal, now_ms)
         for name, k, held in told:

@@ -233,6 +233,10 @@ class Detect(Section, frozen=True):
     checkpoint_secs: Positive = 5.0
     event_window_secs: Positive = 900.0
     event_grace_secs: Annotated[float, Meta(ge=0)] = 60.0
+    area_digits: tuple[Count, ...] = (6, 9, 12)
+    """Areas are the beginnings of grid codes of these lengths (county, street, community); none: no areas."""
+    area_window_secs: Positive = 300.0
+    """What the sensors of an area see together is added up over windows of so many seconds."""
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
     """A grid event of one of these ``service_code`` is a signal at once."""
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -163,3 +164,31 @@ def verdicts(judged: Judged) -> Iterator[Verdict]:
 
 def _or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def chosen(rows: Rows, keep: Any) -> Rows:
+    """Return the rows that are kept."""
+    columns: dict[str, Any] = {
+        f.name: getattr(rows, f.name)[keep] for f in fields(rows) if f.name not in ("sources", "topics")
+    }
+    return replace(rows, **columns)
+
+
+def joined(first: Judged, second: Judged) -> Judged:
+    """Return two judged frames as one."""
+    a, b = first.rows, second.rows
+    shifted: dict[str, Any] = {
+        "sources": a.sources + b.sources,
+        "topics": a.topics + b.topics,
+        "source": np.concatenate([a.source, b.source + np.int32(len(a.sources))]),
+        "topic": np.concatenate([a.topic, b.topic + np.uint8(len(a.topics))]),
+    }
+    other: dict[str, Any] = {
+        f.name: np.concatenate([getattr(a, f.name), getattr(b, f.name)]) for f in fields(a) if f.name not in shifted
+    }
+    columns: dict[str, Any] = {
+        f.name: np.concatenate([getattr(first, f.name), getattr(second, f.name)])
+        for f in fields(first)
+        if f.name not in ("rows", "grid")
+    }
+    return Judged(rows=replace(no_rows(), **shifted, **other), grid=first.grid + second.grid, **columns)

@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 
@@ -22,6 +23,7 @@ class Event(StrEnum):
     DATA_LOST = "data_lost"
     DATA_BACK = "data_back"
     CLEARED = "cleared"
+    MERGED = "merged"
 
 
 #: (state before, event) -> state after. What is not here is illegal: a condition that is unknown never clears, and
@@ -33,6 +35,9 @@ TRANSITIONS: dict[tuple[ConditionState | None, Event], ConditionState] = {
     (ConditionState.ACTIVE, Event.DATA_LOST): ConditionState.UNKNOWN,
     (ConditionState.UNKNOWN, Event.DATA_BACK): ConditionState.ACTIVE,
     (ConditionState.ACTIVE, Event.CLEARED): ConditionState.CLEARED,
+    # The other alert goes on with all that stood behind this one, also with what nobody knows.
+    (ConditionState.ACTIVE, Event.MERGED): ConditionState.CLEARED,
+    (ConditionState.UNKNOWN, Event.MERGED): ConditionState.CLEARED,
 }
 
 
@@ -68,9 +73,7 @@ def advance(
     if alert is None:
         return [_open(situation, at_ms, mode, area_digits)]
     steps: list[tuple[Alert, AlertEvent]] = []
-    now = msgspec.structs.replace(
-        alert, evidence=situation.evidence, headline=situation.headline, certainty=situation.certainty
-    )
+    now = msgspec.structs.replace(alert, **_of(situation))
     if now.condition_state is ConditionState.UNKNOWN and not situation.data_lost:
         steps.append(_step(now, Event.DATA_BACK, Reason.DATA_BACK, at_ms))
         now = steps[-1][0]
@@ -83,6 +86,17 @@ def advance(
     if now.condition_state is ConditionState.ACTIVE and situation.data_lost:
         steps.append(_step(now, Event.DATA_LOST, Reason.DATA_LOST, at_ms))
     return steps
+
+
+def merge(alert: Alert, into: str, at_ms: int) -> tuple[Alert, AlertEvent]:
+    """Return the transition that ends ``alert``: its situation has become part of that of the older alert ``into``."""
+    return _step(msgspec.structs.replace(alert, merged_into=into), Event.MERGED, Reason.MERGED, at_ms, level=Level.NONE)
+
+
+def _of(situation: Situation) -> dict[str, Any]:
+    """Return what an alert says of its situation."""
+    names = ("evidence", "headline", "certainty", "kind", "trend", "cells", "findings")
+    return {name: getattr(situation, name) for name in names} | {"centre": situation.centre or situation.cell}
 
 
 def _open(situation: Situation, at_ms: int, mode: Mode, area_digits: int) -> tuple[Alert, AlertEvent]:
@@ -99,13 +113,13 @@ def _open(situation: Situation, at_ms: int, mode: Mode, area_digits: int) -> tup
         highest_level=situation.level,
         condition_state=TRANSITIONS[None, Event.OPENED],
         handling_state=HandlingState.NEW,
-        certainty=situation.certainty,
         mode=mode,
         opened_ms=at_ms,
         changed_ms=at_ms,
         cleared_ms=None,
-        headline=situation.headline,
-        evidence=situation.evidence,
+        situation_id=situation.situation_id,
+        follows=situation.follows,
+        **_of(situation),
     )
     event = AlertEvent(
         alert_id=alert.alert_id,

@@ -18,8 +18,10 @@ from gridbeacon.reasons import (
     Mode,
     Reason,
     Rejection,
+    SituationKind,
     Stage,
     State,
+    Trend,
 )
 from gridbeacon.vocabulary import Kind, Motion, Surface
 
@@ -213,13 +215,31 @@ class Born(msgspec.Struct, frozen=True):
     count: int
 
 
+class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
+    over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
+    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
+
+    end_ms: int
+    place: str
+    metric_class: str
+    rows: int
+    sources: int
+    cells: int
+    observed: float
+    expected: float
+    variance: float
+    carriers: tuple[tuple[str, float], ...]
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many).
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
+    that are over.
     """
 
     partition: int
@@ -229,6 +249,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     tick: Tick | None = None
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
+    sums: tuple[PlaceSum, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -248,7 +269,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told."""
+    """One finding that stands behind an alert right now; ``budget`` is why a learned one was told. ``cell`` is where,
+    ``request`` the report that it is."""
 
     series: str
     layer: str
@@ -261,12 +283,18 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     threshold: float | None = None
     text: str = ""
     budget: Decision | None = None
+    cell: str = ""
+    request: str = ""
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is the case in one cell, by one rule: the findings that stand together and what they amount to.
+    """What is the case in a cell and its neighbours, by one rule: the findings that stand together and what they
+    amount to.
 
-    ``data_lost`` says that every source behind it has gone quiet: the condition is unknown, not over.
+    ``cell`` is where it began and stays the same; ``centre`` is where it is worst now; ``cells`` are all that it
+    covers. ``findings`` is how many stand behind it, ``evidence`` the worst of them. ``follows`` is the alert that it
+    split off from, or that had cleared here not long ago. ``data_lost`` says that every source behind it has gone
+    quiet: the condition is unknown, not over.
     """
 
     cell: str
@@ -277,11 +305,20 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     data_lost: bool
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    opened_ms: int = 0
+    follows: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One situation that people are told about, on two axes: ``condition_state`` (the engine's) and
-    ``handling_state`` (people's). ``version`` counts its transitions from 1."""
+    ``handling_state`` (people's). ``version`` counts its transitions from 1. ``follows`` is the alert that it split off
+    from, or that had cleared here not long before; ``merged_into`` the older one that it became part of."""
 
     alert_id: str
     fingerprint: str
@@ -300,6 +337,14 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     cleared_ms: int | None
     headline: str
     evidence: tuple[Evidence, ...]
+    situation_id: str = ""
+    kind: SituationKind = SituationKind.CROWDING
+    trend: Trend = Trend.STEADY
+    centre: str = ""
+    cells: tuple[str, ...] = ()
+    findings: int = 0
+    follows: str = ""
+    merged_into: str = ""
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,10 +25,14 @@ NOTICE_TYPES: dict[str, str] = {
     Event.DATA_LOST: UNKNOWN,
     Event.DATA_BACK: ACTIVE,
     Event.CLEARED: CLEARED,
+    Event.MERGED: CLEARED,
 }
 
 # A dispatcher acts on the worst few findings; a webhook body should stay near 10 KB (Standard Webhooks asks for < 20).
 EVIDENCE_MAX = 20
+
+CELLS_MAX = 50
+"""A situation may cover a whole district; where it is worst is its centre."""
 
 _CAP_STATUS = {Mode.LIVE: "Actual", Mode.REPLAY: "System", Mode.EXERCISE: "Exercise", Mode.TEST: "Test"}
 _CAP_MSG_TYPE = {OPENED: "Alert", CLEARED: "Cancel"}
@@ -102,8 +106,13 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
             "level": alert.level.word,
             "previous_level": event.level_from.word,
             "highest_level": alert.highest_level.word,
-            "headline": _HEADLINE_START.get(notice_type, "") + alert.headline,
+            "headline": _headline(alert, notice_type),
+            "kind": alert.kind,
+            "trend": alert.trend,
             "cell": alert.cell,
+            "centre": alert.centre or alert.cell,
+            "cells": alert.cells[:CELLS_MAX],
+            "cells_count": len(alert.cells),
             "area": alert.area,
             "rule": alert.rule,
             "mode": alert.mode,
@@ -112,11 +121,19 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
             "opened_at": _utc(alert.opened_ms),
             "cleared_at": None if alert.cleared_ms is None else _utc(alert.cleared_ms),
             "cap": _cap(alert, notice_type, sequence),
-            "evidence_count": len(alert.evidence),
+            "follows": alert.follows or None,
+            "merged_into": alert.merged_into or None,
+            "evidence_count": max(alert.findings, len(alert.evidence)),
             "evidence": [_evidence(e) for e in alert.evidence[:EVIDENCE_MAX]],
         },
     }
     return msgspec.json.encode(body).decode()
+
+
+def _headline(alert: Alert, notice_type: str) -> str:
+    if alert.merged_into:
+        return f"Now part of alert {alert.merged_into}: {alert.headline}"
+    return _HEADLINE_START.get(notice_type, "") + alert.headline
 
 
 def _type_of(event: AlertEvent, sequence: int) -> str:
@@ -154,6 +171,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "threshold": evidence.threshold,
         "since": _utc(evidence.since_ms),
         "text": evidence.text,
+        "cell": evidence.cell or None,
         "source": {"topic": topic, "partition": partition, "offset": offset, "index": index},
     }
 

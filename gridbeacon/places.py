@@ -2,7 +2,7 @@
 
 from zlib import crc32
 
-from gridbeacon.config import AlarmBudget
+from gridbeacon.config import AlarmBudget, Config
 
 
 def area_of(grid_id: str, digits: int = 6) -> str:
@@ -21,6 +21,22 @@ def partition_of(key: str, partitions: int) -> int:
     2
     """
     return crc32(key.encode()) % partitions
+
+
+def levels_of(config: Config) -> tuple[int, ...]:
+    """Return how long the codes of the areas are that are watched as a whole, the largest area first.
+
+    Areas that are larger than an alert's area lie in several partitions of ``signals``: they are left out.
+
+    >>> from gridbeacon.config import Grid
+    >>> levels_of(Config()), levels_of(Config(grid=Grid(area_digits=9)))
+    ((6, 9, 12), (9, 12))
+    """
+    return tuple(sorted({digits for digits in config.detect.area_digits if digits >= config.grid.area_digits}))
+
+
+AREA = "area"
+"""The kind of source that the series of an area name: ``area/PLACE/KIND.METRIC``."""
 
 
 def source_of(series: str) -> str:

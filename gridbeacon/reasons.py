@@ -79,6 +79,17 @@ class Reason(StrEnum):
     # layer 2, held back by the calendar
     MUTED = "muted"
     EXPECTED_LOAD = "expected_load"
+    # situations
+    CORROBORATED = "corroborated"
+    """Two kinds of witness say so: the level is one higher than the worst finding's."""
+    REPORT_CLUSTER = "report_cluster"
+    """More reports in neighbouring cells together than chance would bring."""
+    RECURRED = "recurred"
+    """It begins again where an alert has cleared not long ago."""
+    SPLIT_OFF = "split_off"
+    """It was part of another situation, and is apart from it now."""
+    MERGED = "merged"
+    """It has become part of an older situation."""
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -153,6 +164,29 @@ class Certainty(StrEnum):
     LIKELY = "Likely"
     POSSIBLE = "Possible"
     UNKNOWN = "Unknown"
+
+
+class SituationKind(StrEnum):
+    """What a situation is mainly about."""
+
+    CROWDING = "crowding"
+    COUNTERFLOW = "counterflow"
+    """People in both directions at once, more than is usual."""
+    TRAFFIC_SHOCK = "traffic_shock"
+    INCIDENT_REPORTS = "incident_reports"
+    FORECAST = "forecast"
+    """Nothing yet, but a limit will be crossed."""
+    DATA_LOSS = "data_loss"
+    DATA_DOUBT = "data_doubt"
+    """Data come, and can't be right."""
+
+
+class Trend(StrEnum):
+    """Which way a situation has gone in the last ten minutes."""
+
+    RISING = "rising"
+    STEADY = "steady"
+    FALLING = "falling"
 
 
 class Mode(StrEnum):

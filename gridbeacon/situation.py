@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import source_of
+from gridbeacon.places import AREA, source_of
 from gridbeacon.reasons import Certainty, Level, Reason
 
 #: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
@@ -40,7 +40,8 @@ def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | No
     level = top.level
     if rule == SAFETY and layers == {LEARNED}:
         sources = {source_of(e.series) for e in standing}
-        level = Level.YELLOW if len(sources) > 1 else Level.BLUE
+        area = any(source.startswith(f"{AREA}/") for source in sources)  # which is several sources by itself
+        level = Level.YELLOW if area or len(sources) > 1 else Level.BLUE
     sensed = [e for e in standing if e.layer in ("limit", LEARNED)]
     return Situation(
         cell=cell,

@@ -19,7 +19,7 @@ from gridbeacon.budget import (
 )
 from gridbeacon.config import AlarmBudget
 from gridbeacon.model import Born, Decision, Signal, SignalBatch
-from gridbeacon.places import class_of, pool_of, source_of
+from gridbeacon.places import AREA, class_of, pool_of, source_of
 from gridbeacon.reasons import BudgetReason
 from gridbeacon.tails import Tail
 
@@ -138,7 +138,8 @@ class Triage:
         self, cell: str, places: Mapping[str, Place], key: str, signal: Signal, now_ms: int
     ) -> list[tuple[str, str, Held]]:
         """Take a finding that begins or grows; return (cell, key, finding) of all that is told from now on: it, when it
-        is told, and what corroborates it."""
+        is told, and what corroborates it. ``places`` are its cell, those next to it, and the areas that hold it: after
+        an alarm in any of them it is the same situation."""
         place = places[cell]
         metric_class = class_of(signal.series)
         tail = tail_of(self._tails, metric_class, now_ms)
@@ -155,13 +156,12 @@ class Triage:
             for name in around
             if name in places
             for k, held in places[name].standing(now_ms)
-            if (name, k) != (cell, key)
+            if (name, k) != (cell, key) and not (_of_area(one) or _of_area(held.candidate))
         }
         decision = self._decide(cell, metric_class, one, [held for *_, held in standing.values()], around, now_ms)
         told_already = before is not None and before.decision.told and before.ended_ms is None
-        if told_already or (
-            decision.told and any(places[name].told_ms is not None for name in around if name in places)
-        ):
+        same = (one for name, one in places.items() if name in around or cell.startswith(name))
+        if told_already or (decision.told and any(one.told_ms is not None for one in same)):
             decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
         place.held[key] = held = Held(signal, one, decision)
         if not decision.told:
@@ -203,6 +203,11 @@ class Triage:
         count, ledger = len(self._here), self._ledger
         ledger.pools = (ledger.pools + [Pool() for _ in range(count)])[:count]
         ledger.series = (ledger.series + [0] * count)[:count]
+
+
+def _of_area(one: Candidate) -> bool:
+    """Return whether it is of an area: what is in a sum is no witness for it, nor the sum for its parts."""
+    return one.source.startswith(f"{AREA}/")
 
 
 def _order(one: tuple[int, Born | tuple[int, int]]) -> tuple[int, str, str]:

@@ -48,7 +48,7 @@ class Fold:
         yield from verdicts(observed.judged)
         yield from observed.events
         for _, batch in self._detect.batches(observed, self._frames):
-            for transition in self._situate.assessor.assess(batch, self._batches):
+            for transition in self._situate.assess(batch, self._batches):
                 yield from _parts(transition)
             self._batches += 1
         self._frames += 1

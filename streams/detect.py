@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, Signal, SignalBatch
+from gridbeacon.model import Born, PlaceSum, Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import decode_frame, encode_scored
@@ -52,8 +52,11 @@ class DetectMachine(Machine):
         for one in observed.born:
             born.setdefault(partition_of(area_of(one.cell, digits), count), []).append(one)
             pools[one.time_ms, pool_of(self._config.alarm_budget, one.cell, one.metric_class)] += one.count
+        sums: dict[int, list[PlaceSum]] = {}
+        for together in observed.sums:
+            sums.setdefault(partition_of(area_of(together.place, digits), count), []).append(together)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted(split):
+        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums}):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
@@ -61,6 +64,7 @@ class DetectMachine(Machine):
                 signals=tuple(split.get(number, ())),
                 tick=observed.tick,
                 born=tuple(born.get(number, ())),
+                sums=tuple(sums.get(number, ())),
                 pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )
             batches.append((number, batch))

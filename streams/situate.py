@@ -2,6 +2,7 @@
 
 import msgspec
 
+from detectors.areas import Areas
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
 from gridbeacon.model import SignalBatch, Transition
@@ -18,6 +19,7 @@ class SituateMachine(Machine):
 
     def __init__(self, config: Config, partition: int) -> None:
         self.assessor = Assessor(config, partition)
+        self.areas = Areas(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
         self._count = config.topics.alerts_partitions
 
@@ -32,15 +34,24 @@ class SituateMachine(Machine):
 
     def transitions(self, offset: int, value: bytes) -> list[Transition]:
         """Assess one message; return the transitions that follow, as values."""
-        return self.assessor.assess(_batch.decode(value), offset)
+        return self.assess(_batch.decode(value), offset)
+
+    def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
+        """Assess one message, with what it means for areas."""
+        if self.assessor.is_next(batch):
+            batch = self.areas.take(batch, offset)
+        return self.assessor.assess(batch, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the assessor's changes."""
-        return self.assessor.changed()
+        """Return the changes of the assessor and of the areas."""
+        return [*self.assessor.changed(), *self.areas.changed()]
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        self.assessor.restore(key, value)
+        if key.startswith(b"areas:"):
+            self.areas.restore(key, value)
+        else:
+            self.assessor.restore(key, value)
 
 
 def _tell(transitions: list[Transition]) -> None:

@@ -109,3 +109,16 @@ def test_offsets_are_those_of_the_zone_over_both_changes(zone):
     times = START_MS + np.arange(0, 300 * 24) * HOUR_MS
     known = [datetime.fromtimestamp(t / 1000, UTC).astimezone(ZoneInfo(zone)).utcoffset() for t in times.tolist()]
     assert offsets_ms(times, zone).tolist() == [each.total_seconds() * 1000 for each in known]
+
+
+def test_what_was_taken_apart_is_joined_again_and_goes_on_alike():
+    fitted = fit(made(), SETTINGS)
+    numbers = np.arange(len(fitted.names))
+    parts = [fitted.take(numbers[:1]), fitted.take(numbers[1:])]
+    assert Fitted.join(parts).to_bytes() == fitted.to_bytes()
+    live = Live(fitted)
+    live.observe(fitted.end_ms, np.full(len(numbers), 3.0, np.float32))
+    last = live.take(numbers[-1:])
+    at_ms = fitted.end_ms + fitted.step_ms
+    whole, one = (each.forecast(at_ms, SETTINGS.leads_ms).upper80 for each in (live, last))
+    assert np.array_equal(whole[-1:], one, equal_nan=True)

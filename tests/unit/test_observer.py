@@ -18,7 +18,7 @@ from detectors.observer import Observed, Observer
 from gridbeacon.config import Config, Detect, Limits, Quality
 from gridbeacon.errors import ConfigError, Fatal
 from gridbeacon.frame import Frame, Rows, verdicts
-from gridbeacon.model import GridEvent, Position, Sensor, Signal, Tick, Verdict
+from gridbeacon.model import GridEvent, PlaceSum, Position, Sensor, Signal, Tick, Verdict
 from gridbeacon.reasons import Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 
@@ -142,11 +142,12 @@ def cut(items: Iterable[Item], random: Random | None) -> Iterator[Frame]:
 
 
 class Said(NamedTuple):
-    """All that was said: verdicts, findings, and how many repeats were dropped."""
+    """All that was said: verdicts, findings, how many repeats were dropped, and the sums of places."""
 
     verdicts: list[Verdict]
     signals: list[Signal]
     repeats: int
+    sums: list[PlaceSum]
 
 
 def run(frames: Iterable[Frame], observer: Observer | None = None) -> Said:
@@ -158,7 +159,8 @@ def run(frames: Iterable[Frame], observer: Observer | None = None) -> Said:
 def gathered(seen: Iterable[Observed]) -> Said:
     seen = list(seen)
     said = [verdict for one in seen for verdict in verdicts(one.judged)]
-    return Said(said, [signal for one in seen for signal in one.signals], sum(one.repeats for one in seen))
+    signals = [signal for one in seen for signal in one.signals]
+    return Said(said, signals, sum(one.repeats for one in seen), [one for some in seen for one in some.sums])
 
 
 def told(signals: Iterable[Signal]) -> Counter[Any]:
@@ -211,6 +213,15 @@ def merged(parts: list[list[Item]], random: Random) -> list[Item]:
     return [next(left[number]) for number in turns]
 
 
+def keep(saved: dict[bytes, bytes], changed: Iterable[tuple[bytes, bytes | None]]) -> None:
+    """Keep what changed, as a compacted topic does."""
+    for key, value in changed:
+        if value is None:
+            saved.pop(key, None)
+        else:
+            saved[key] = value
+
+
 randoms = st.randoms(use_true_random=False)
 
 
@@ -218,18 +229,21 @@ def test_the_made_logs_reach_every_reason_that_rows_can_have() -> None:
     """Else the properties below would hold of nothing."""
     reasons: set[Reason] = set()
     spoken: set[Reason] = set()
+    summed = 0
     for seed in range(30):
         random = Random(seed)
         choices = [random.randrange(1 << 20) for _ in range(400)]
         said = run(cut(merged(two(choices, choices[:150], random), random), random))
         reasons |= {one.reason for one in said.verdicts}
         spoken |= {one.reason for one in said.signals}
+        summed += len(said.sums)
     limits = {Reason.DENSITY, Reason.CAPACITY, Reason.INFLOW_PROJECTION, Reason.FLOW}
     statistics = {Reason.SHORT_DEPARTURE, Reason.RECORD}
     learned = {Reason.ABOVE_EXPECTED, Reason.BELOW_EXPECTED}
     quality = {Reason.STUCK, Reason.IMPOSSIBLE_JUMP, Reason.LOW_COVERAGE}
     assert reasons >= limits | statistics | quality | {Reason.LATE, Reason.DUPLICATE, Reason.WARMING_UP}
     assert spoken & learned
+    assert summed > 100
     assert spoken >= limits | quality | {Reason.GONE_QUIET, Reason.URGENT_REPORT}
 
 
@@ -242,6 +256,7 @@ def test_it_does_not_matter_how_a_log_is_cut_into_frames(
     one_each, some = run(cut(log, None)), run(cut(log, random))
     assert judged(one_each.verdicts) == judged(some.verdicts)
     assert told(one_each.signals) == told(some.signals)
+    assert one_each.sums == some.sums
     assert one_each.repeats == some.repeats == 0
 
 
@@ -257,6 +272,7 @@ def test_it_does_not_matter_how_source_partitions_interleave(
     for series in every:
         assert judged(first.verdicts, series) == judged(second.verdicts, series)
     assert told(first.signals) == told(second.signals)
+    assert first.sums == second.sums
 
 
 @QUICK
@@ -279,7 +295,7 @@ def test_what_is_saved_and_restored_goes_on_to_the_digit(
         assert gathered([a]) == gathered([b])
         assert a.tick == b.tick
         if random.random() < 0.1:
-            saved.update((key, value) for key, value in chained.changed() if value is not None)
+            keep(saved, chained.changed())
             records = list(saved.items())
             random.shuffle(records)
             chained = Observer(config, 0)
