@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 
-from gridbeacon.config import Broker, ClickHouse, Config, Limits, Topics
+from gridbeacon.config import Api, Broker, ClickHouse, Config, Limits, Topics
 from gridbeacon.demo.files import write_files
 from gridbeacon.model import Sensor
 from gridbeacon.registry import Registry
@@ -77,6 +77,7 @@ def folder(tmp_path: Path, kafka_files: KafkaFiles) -> Path:
         data_dir="data",
         broker=Broker(port=free_pair()),
         clickhouse=ClickHouse(port=free_pair()),
+        api=Api(port=free_pair()),
         limits=Limits(for_secs=10.0),
         topics=Topics(source_partitions=1, observations_partitions=1, signals_partitions=1, alerts_partitions=1),
     )
@@ -132,8 +133,9 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "api",
     }
-    for word in ("Kafka", "ClickHouse", "data, logs", "processes", "webhooks"):
+    for word in ("Kafka", "ClickHouse", "board", "data, logs", "processes", "webhooks"):
         assert word in engine.said()
 
     second = gridbeacon("up", cwd=folder)
