@@ -266,6 +266,10 @@ class Situate(Section, frozen=True):
     event_hold_secs: Positive = 1800.0
     """A single urgent report stands behind an alert this long."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
+    close_after_secs: Positive = 259_200.0
+    """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""
+    review_within_secs: Positive = 604_800.0
+    """A closed alert can be reviewed and reopened for so long (a week)."""
     mode: Mode = Mode.LIVE
     checkpoint_secs: Positive = 2.0
 
