@@ -12,10 +12,24 @@ import msgspec
 import uvicorn
 
 from gridbeacon.config import Config
+from gridbeacon.handling import handle, refused
 from gridbeacon.lifecycle import advance
-from gridbeacon.model import Alert, Evidence, Position, SignalBatch, Situation, Tick, Transition
-from gridbeacon.reasons import Certainty, Level, Mode, Reason
+from gridbeacon.model import (
+    Action,
+    Alert,
+    AlertEvent,
+    Asked,
+    Evidence,
+    Position,
+    SignalBatch,
+    Silence,
+    Situation,
+    Tick,
+    Transition,
+)
+from gridbeacon.reasons import Certainty, Level, Mode, Reason, Refusal
 from gridbeacon.registry import Registry
+from gridbeacon.silences import Silences
 from web.app import create_app
 from web.database import Database
 from web.hub import Hub
@@ -51,6 +65,33 @@ class Log:
     def __init__(self) -> None:
         self.offset = -1
         self.alerts: dict[tuple[str, str], Alert] = {}
+        self.silences = Silences()
+
+    def act(self, asked: Asked) -> tuple[AlertEvent, bytes]:
+        """Return the answer to an action as situate gives it, and the message that says it."""
+        silence = None
+        if isinstance(asked, Action):
+            key, alert = next(((k, a) for k, a in self.alerts.items() if a.alert_id == asked.alert_id), (None, None))
+            if alert is None:
+                event = refused(None, asked, T0, Refusal.UNKNOWN_ALERT, "there is no such alert")
+            else:
+                alert, event = handle(alert, asked, T0)
+                self.alerts[key] = alert
+        else:
+            alert = None
+            taken = self.silences.begin if isinstance(asked, Silence) else self.silences.end
+            event, silence = taken(asked, T0)
+        self.offset += 1
+        transition = Transition(
+            partition=0,
+            offset=self.offset,
+            index=0,
+            previous=(self.offset - 1, 0),
+            alert=alert,
+            event=event,
+            silence=silence,
+        )
+        return event, msgspec.json.encode(transition)
 
     def say(self, cell: str, now: Situation | None, at_ms: int = T0, rule: str = "safety") -> list[tuple[int, bytes]]:
         """Return (offset, value) of what follows from a situation."""
@@ -91,6 +132,7 @@ class Served:
         self._more = {
             "config": config,
             "registry": registry or Registry(),
+            "submit": self._submit,
             "health": health or (lambda: {"roles": [], "data": {}, "problems": []}),
             **more,
         }
@@ -129,6 +171,11 @@ class Served:
         serving = asyncio.create_task(self._server.serve(sockets=[self._sock]))
         self._loop.call_soon(self._say_ready)
         await serving
+
+    async def _submit(self, asked: Asked) -> AlertEvent:
+        event, value = self.log.act(asked)
+        self.parts.hub.took("alerts", 0, self.log.offset, value)
+        return event
 
     def _say_ready(self) -> None:
         if self._server.started:

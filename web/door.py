@@ -5,9 +5,10 @@ from typing import cast
 
 from fastapi import Request
 
+from gridbeacon.reasons import Role
 from web.parts import Parts
 from web.problems import Problem
-from web.tokens import LOCAL, Refusal, Role, Viewer
+from web.tokens import LOCAL, Refusal, Viewer
 
 COOKIE = "gridbeacon_session"
 _BEARER = {"www-authenticate": "Bearer"}

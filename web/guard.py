@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 
 from gridbeacon.config_api import Api
 from web import problems
@@ -37,10 +38,6 @@ HEADERS = {
 MOST_CLIENTS = 10_000
 
 
-class TooLarge(Exception):
-    """The body is larger than it may be."""
-
-
 class Guard:
     """Wraps the application (ASGI)."""
 
@@ -49,6 +46,7 @@ class Guard:
         self._settings = settings
         listen = f"[{settings.listen}]" if ":" in settings.listen else settings.listen
         self._names = {name.lower() for name in (*LOOPBACK_NAMES, listen, *settings.hosts)}
+        self._too_large_text = f"send no more than {settings.max_body_kb} kB at once"
         self._secure = bool(settings.tls_cert_file)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,13 +78,10 @@ class Guard:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > most:
-                raise TooLarge
+                raise HTTPException(413, self._too_large_text)
             return message
 
-        try:
-            await self._app(scope, receiving, sending)
-        except TooLarge:
-            await self._too_large()(scope, receive, sending)
+        await self._app(scope, receiving, sending)
 
     def _refusal(self, scope: Scope, headers: Headers) -> Any:
         if self._name(headers.get("host", "")) not in self._names:
@@ -101,7 +96,7 @@ class Guard:
         return None
 
     def _too_large(self) -> Any:
-        return problems.answer(413, f"send no more than {self._settings.max_body_kb} kB at once")
+        return problems.answer(413, self._too_large_text)
 
     @staticmethod
     def _name(host: str) -> str:

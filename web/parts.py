@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gridbeacon.config import Config
+from gridbeacon.model import AlertEvent, Asked
 from gridbeacon.registry import Registry
 from web.database import Database
 from web.guard import Often
@@ -30,7 +31,7 @@ class Parts:
     database: Database
     door: Doorkeeper
     health: Callable[[], dict[str, Any]]
-    submit: Any = None
+    submit: Callable[[Asked], Awaitable[AlertEvent]] | None = None
     callbacks: Callable[..., Awaitable[Any]] | None = None
     zone: ZoneInfo = field(init=False)
     often: Often = field(init=False)

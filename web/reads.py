@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query
 from fastapi.responses import Response, StreamingResponse
 
 from web import events, questions, schemas
+from web.deeds import permitted
 from web.door import come_in, parts_of
 from web.parts import Parts
 from web.problems import Problem
@@ -27,6 +28,7 @@ REFUSED: dict[int | str, dict[str, Any]] = {
         401: "No token, or one that is not known or has ended.",
         403: "The role does not permit it.",
         404: "There is no such thing.",
+        409: "Not as the alert stands now: `legal` names what is.",
         413: "The body is too large.",
         421: "The server is not called by this name.",
         422: "Something is missing or out of range.",
@@ -56,9 +58,7 @@ def _plain(value: Any) -> Any:
 @router.get("/me", response_model=schemas.MeOut)
 async def me(viewer: Me) -> Response:
     """Say whose token this is and what it permits."""
-    from web.deeds import may
-
-    return said({"name": viewer.name, "role": viewer.role.word, "may": may(viewer.role)})
+    return said({"name": viewer.name, "role": viewer.role, "may": permitted(viewer.role)})
 
 
 @router.get("/alerts", response_model=schemas.AlertsOut)

@@ -12,6 +12,7 @@ import uvicorn
 
 from gridbeacon.config import Config
 from gridbeacon.errors import ConfigError, GridbeaconError, StayDown
+from gridbeacon.model import AlertEvent, Asked
 from gridbeacon.registry import Registry
 from web import questions
 from web.app import create_app
@@ -47,7 +48,7 @@ async def run(
     follow: Follow,
     health: Callable[[], dict[str, Any]],
     ready: Callable[[], None],
-    submit: Any = None,
+    submit: Callable[[Asked], Awaitable[AlertEvent]] | None = None,
 ) -> None:
     """Serve until told to stop. ``follow`` feeds the log, ``submit`` takes actions, ``ready`` hears that all is up.
 

@@ -47,7 +47,7 @@ def alert_json(case: Case, place: str) -> dict[str, Any]:
     return {
         **shaped(case.alert),
         "place": place,
-        "taken_by": None if taken is None else taken.actor,
+        "taken_by": case.holder or None,
         "taken_at": None if taken is None else stamp(taken.at_ms),
     }
 

@@ -11,12 +11,12 @@ import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import IntEnum
 from pathlib import Path
 
 import msgspec
 
 from gridbeacon.errors import ConfigError
+from gridbeacon.reasons import Role
 
 PREFIX = "gbt_"
 LOCAL = "local"
@@ -24,25 +24,7 @@ LOCAL = "local"
 _MAX_TEXT = 512
 
 
-class Role(IntEnum):
-    """What somebody may do; each may do what those before may."""
-
-    VIEWER = 1
-    """Look."""
-    DISPATCHER = 2
-    """Take alerts, send people, say what became of it."""
-    OFFICER = 3
-    """Verify, close, re-open, judge, silence."""
-    ADMIN = 4
-    """Everything."""
-
-    @property
-    def word(self) -> str:
-        """The role as it is written in the file, for example ``'officer'``."""
-        return self.name.lower()
-
-
-ROLES = {role.word: role for role in Role}
+ROLES: dict[str, Role] = {str(role): role for role in Role}
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

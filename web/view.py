@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from gridbeacon.model import Alert, AlertEvent, Delivery, Tick, Transition
+from gridbeacon.model import Alert, AlertEvent, Delivery, Silence, Tick, Transition
 from gridbeacon.reasons import ConditionState, HandlingState, Level
 from gridbeacon.watermark import Watermark
 
@@ -64,6 +64,12 @@ class Case:
         return not self.is_open and self.alert.handling_state not in (HandlingState.NEW, *_DONE)
 
     @property
+    def holder(self) -> str:
+        """Who has it: whom it was given to, else who did the last step; empty while nobody has."""
+        taken = self.taken
+        return self.alert.assignee or (taken.actor if taken is not None else "")
+
+    @property
     def taken(self) -> AlertEvent | None:
         """The last step of its handling, None while nobody has taken it."""
         if self.alert.handling_state is HandlingState.NEW:
@@ -85,6 +91,7 @@ class View:
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
+        self.silences: dict[str, Silence] = {}
         self.entries: deque[Entry] = deque()
         self.first = 0
         """Number of the first of ``entries``, counted from the begin of this view."""
@@ -120,13 +127,16 @@ class View:
         if decided <= self._decided.get((partition, transition.partition), (-1, -1)):
             return None
         self._decided[partition, transition.partition] = decided
-        case = self.cases.get(alert.alert_id)
-        if case is None:
-            case = self.cases[alert.alert_id] = Case(alert)
-            self._settle(case)
-        case.steps.append(event)
-        if alert.version >= case.alert.version:
-            case.alert = alert
+        if transition.silence is not None:
+            self.silences[transition.silence.silence_id] = transition.silence
+        if alert is not None:
+            case = self.cases.get(alert.alert_id)
+            if case is None:
+                case = self.cases[alert.alert_id] = Case(alert)
+                self._settle(case)
+            case.steps.append(event)
+            if alert.version >= case.alert.version:
+                case.alert = alert
         self.entries.append(Entry(partition, offset, transition))
         while len(self.entries) > MOST_ENTRIES:
             gone = self.entries.popleft()

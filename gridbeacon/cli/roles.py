@@ -41,14 +41,20 @@ async def _api(config: Config, folder: Path) -> None:
     """Run the role api, which gets what it needs of Kafka from here: it may not import the shells of the stream."""
     from gridbeacon.cli.health import health
     from streams import ready
+    from streams.desk import StandingDesk
     from streams.follow import follow
     from web.serve import run
 
-    await run(
-        config,
-        load_registry(config, folder),
-        folder,
-        follow=lambda took, said: follow(config, took, said),
-        health=lambda: health(config),
-        ready=ready.tell,
-    )
+    desk = StandingDesk(config)
+    try:
+        await run(
+            config,
+            load_registry(config, folder),
+            folder,
+            follow=lambda took, said: follow(config, took, said),
+            health=lambda: health(config),
+            ready=ready.tell,
+            submit=desk.act,
+        )
+    finally:
+        await desk.close()

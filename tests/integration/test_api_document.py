@@ -1,4 +1,4 @@
-"""The API keeps to its OpenAPI document, whatever it is asked: on a city in a real ClickHouse, and while that is away."""
+"""The API keeps to its OpenAPI document, whatever it is asked: on a city in a real ClickHouse."""
 
 import msgspec
 import pytest

@@ -132,6 +132,90 @@ def test_every_answer_has_the_headers_of_safety(served: Served) -> None:
         assert "server" not in headers or "uvicorn" in headers["server"]
 
 
+# --- actions --------------------------------------------------------------------------------------------------------
+
+
+def alert_of(served: Served, cell: str = CELL) -> str:
+    return served.log.alerts[cell, "safety"].alert_id
+
+
+def act(served: Served, action: str, alert: str | None = None, headers=None, **more) -> httpx.Response:
+    path = f"{served.url}/api/alerts/{alert or alert_of(served)}/actions"
+    return CLIENT.post(path, json={"action": action, **more}, headers=headers)
+
+
+def test_an_action_is_answered_with_the_new_version_and_seen_at_once(served: Served) -> None:
+    answer = act(served, "acknowledge", version=1, note="I go")
+    assert answer.status_code == 200
+    assert {k: answer.json()[k] for k in ("version", "event", "actor", "handling_to")} == {
+        "version": 2,
+        "event": "acknowledged",
+        "actor": "local",
+        "handling_to": "acknowledged",
+    }
+    case = get(served, f"/api/alerts/{alert_of(served)}").json()
+    assert (case["handling_state"], case["taken_by"]) == ("acknowledged", "local")
+
+
+@pytest.mark.parametrize(
+    ("action", "more", "status", "words"),
+    [
+        ("verify", {}, 409, "legal is"),
+        ("acknowledge", {"version": 0}, 409, "look again"),
+        ("assign", {}, 422, "to whom"),
+        ("close", {}, 422, "say why"),
+        ("comment", {}, 422, "without words"),
+        ("feedback", {}, 422, "disposition"),
+        ("fly", {}, 422, "body action"),
+        ("comment", {"note": "x" * 3000}, 422, "body note"),
+        ("comment", {"node": "x"}, 422, "body node"),
+        ("acknowledge", {"alert": "310101-none"}, 404, "no such alert"),
+    ],
+)
+def test_an_action_that_can_not_be_says_why(served: Served, action: str, more: dict, status: int, words: str) -> None:
+    answer = act(served, action, **more)
+    assert answer.status_code == status
+    assert words in answer.json()["detail"]
+    if status == 409:
+        assert "acknowledge" in answer.json()["legal"]
+    assert get(served, f"/api/alerts/{alert_of(served)}").json()["handling_state"] == "new"
+
+
+def test_a_silence_begins_is_listed_and_ends(served: Served) -> None:
+    until_end = {"end": "2024-01-01T12:00:00Z"}
+    begun = CLIENT.post(f"{served.url}/api/silences", json={"reason": "concert", "cells": "310101", **until_end})
+    assert begun.status_code == 201
+    (one,) = get(served, "/api/silences").json()["silences"]
+    assert (one["owner"], one["reason"], one["silence_id"]) == ("local", "concert", begun.json()["action_id"])
+    for wrong, words in (
+        ({"reason": "", **until_end}, "needs a reason"),
+        ({"reason": "x"}, "end"),
+        ({"reason": "x", "end": "2001-01-01T00:00:00Z"}, "end"),
+    ):
+        refused = CLIENT.post(f"{served.url}/api/silences", json=wrong)
+        assert refused.status_code == 422
+        assert words in refused.json()["detail"]
+    assert CLIENT.delete(f"{served.url}/api/silences/{one['silence_id']}").status_code == 200
+    assert get(served, "/api/silences").json()["silences"] == []
+    assert CLIENT.delete(f"{served.url}/api/silences/none").status_code == 404
+
+
+def test_a_long_body_is_refused_though_it_does_not_say_its_length(served: Served) -> None:
+    headers = {"content-type": "application/json"}
+    path = f"{served.url}/api/alerts/{alert_of(served)}/actions"
+    assert CLIENT.post(path, content=(b" " * 1000 for _ in range(100)), headers=headers).status_code == 413
+
+
+def test_who_may_only_look_is_refused_and_written_down(guarded) -> None:
+    served, token, _ = guarded
+    served.tell(CELL, situation(CELL, Level.RED))
+    answer = act(served, "acknowledge", headers=bearer(token))
+    assert answer.status_code == 403
+    assert "takes the role dispatcher" in answer.json()["detail"]
+    (_, tried) = get(served, f"/api/alerts/{alert_of(served)}", headers=bearer(token)).json()["transitions"]
+    assert (tried["event"], tried["actor"], tried["refusal"]) == ("refused", "wang", "not_permitted")
+
+
 # --- tokens ---------------------------------------------------------------------------------------------------------
 
 
