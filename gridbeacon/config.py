@@ -283,9 +283,11 @@ class Store(Section, frozen=True):
 
 
 class Observability(Section, frozen=True):
-    """Metrics and logs. When set, a role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number."""
+    """Metrics and logs. When set, a role serves Prometheus metrics at ``metrics_port`` + its number."""
 
     metrics_port: Port = 0
+    metrics_listen: str = "127.0.0.1"
+    """Address to serve metrics at: they hold no identities, but they do tell how busy a city is."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

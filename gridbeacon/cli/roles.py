@@ -22,7 +22,7 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
     logs.configure(config.observability, role)
     gc.set_threshold(*GC_THRESHOLDS)
     if config.observability.metrics_port:
-        telemetry.serve(config.observability.metrics_port + NUMBER[role])
+        telemetry.serve(config.observability.metrics_port + NUMBER[role], config.observability.metrics_listen)
     if role == "api":  # it serves what it knows, whoever is away
         asyncio.run(_api(config, folder))
         return
