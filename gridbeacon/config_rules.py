@@ -16,7 +16,7 @@ from gridbeacon.errors import ConfigError
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
-ROLES = 6
+ROLES = 7
 """Each role serves metrics on a port of its own, from ``metrics_port`` on, in the order of ``cli.roles.NUMBER``."""
 _LAST_PORT = 65535
 
