@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from gridbeacon import config_notify, targets
+from gridbeacon import config_notify, config_routing, targets
 from gridbeacon.config import Api, Broker, Calendar, ClickHouse, Config, Limits, Notify
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
@@ -41,6 +41,8 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _learned(config)
     yield from _forecast(config.forecast)
     yield from _notify(config.notify)
+    for key, text in config_routing.mistakes(config.routing, [webhook.name for webhook in config.notify.webhooks]):
+        yield Mistake((key,), text)
 
 
 def _general(config: Config) -> Iterator[Mistake]:
