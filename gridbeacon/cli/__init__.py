@@ -8,6 +8,7 @@ import typer
 
 from gridbeacon.cli import (
     alerts,
+    api,
     dashboards,
     data,
     database,
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, alerts, silences, look, sql, database, dashboards, review, fixture):
+for module in (run, setup, data, train, score, alerts, silences, look, sql, database, api, dashboards, review, fixture):
     module.register(app)
 
 
