@@ -116,6 +116,7 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
         "data": {
             "alert_id": alert.alert_id,
             "sequence": sequence,
+            "version": alert.version,
             "event": event.event,
             "reason": event.reason,
             "level": alert.level.word,
