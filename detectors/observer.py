@@ -21,7 +21,7 @@ from detectors.sums import Sums
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
-from gridbeacon.model import Born, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
+from gridbeacon.model import Born, GridEvent, PlaceSum, Position, ReportCount, Sensor, Signal, Tick
 from gridbeacon.places import levels_of
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
@@ -49,7 +49,8 @@ class Heard(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
-    None), how many rows and events were repeats, the learned series that are new, and the sums that are closed."""
+    None), how many rows and events were repeats, the learned series that are new, the sums that are closed, and the
+    reports counted in windows that are."""
 
     judged: Judged
     events: tuple[GridEvent, ...]
@@ -58,6 +59,7 @@ class Observed:
     repeats: int
     born: tuple[Born, ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
 
 
 class Observer:
@@ -113,9 +115,10 @@ class Observer:
         for event in events:
             if counts(event):
                 self._counts.add(event, clock.time_ms)
-                if event.service_code.casefold() in self._urgent:
-                    signals.append(_urgent(event))
+            if event.service_code.casefold() in self._urgent:
+                signals.append(_urgent(event))
         moved = [clock.hear(tick) for tick in frame.ticks]
+        reported: list[Closed] = []
         if any(moved) and clock.time_ms is not None:
             at = Position(LOG, self._partition, offset)
             if self._live:
@@ -123,6 +126,7 @@ class Observer:
             for source in self.states.silent(clock.time_ms):
                 signals.append(self._findings.gone_quiet(source, int(self.states.sources["deadline_ms"][source]), at))
             closed = self._counts.close(clock.time_ms)
+            reported = [one for one in closed if one.reports]
             if closed:
                 more, found = self._judge_counts(closed, len(rows), offset)
                 judged = joined(judged, more)
@@ -131,7 +135,19 @@ class Observer:
                 self._sums.close(clock.time_ms)
         sums = () if self._sums is None else self._sums.take()
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums)
+        return Observed(
+            judged=judged,
+            events=events,
+            signals=numbered,
+            tick=self._tick(),
+            repeats=repeated_rows + repeated_events,
+            born=self._born(),
+            sums=sums,
+            counts=tuple(
+                ReportCount(end_ms=c.end_ms, cell=c.cell, category=c.category, reports=c.reports, near=c.near)
+                for c in reported
+            ),
+        )
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
@@ -274,7 +290,9 @@ class Observer:
         secs = self._config.detect.event_window_secs
         for one in closed:
             name = f"{one.cell}/{one.category}"
-            self.states.define(Sensor(sensor_id=name, kind=Kind.EVENTS, grid_id=one.cell, interval_secs=secs))
+            self.states.define(
+                Sensor(sensor_id=name, kind=Kind.EVENTS, grid_id=one.cell, interval_secs=secs, near=one.near)
+            )
         number = {name: n for n, name in enumerate(names)}
         n = len(closed)
         rows = Rows(
@@ -369,16 +387,20 @@ def rules_of(config: Config) -> Any:
 
 
 def _urgent(event: GridEvent) -> Signal:
+    """Return the finding that a report of an urgent code is; it ends when the report proves false."""
     verified = event.verification == "verified"
+    level = Level.ORANGE if verified else Level.YELLOW
     return Signal(
         cell=event.grid_id,
         layer=EVENT,
         series=f"{Kind.EVENTS}/{event.grid_id}/{event.service_code}",
         reason=Reason.URGENT_REPORT,
-        level=Level.ORANGE if verified else Level.YELLOW,
+        level=level if counts(event) else Level.NONE,
         time_ms=event.reported_ms,
         lineage=event.position,
         kind=Kind.EVENTS,
+        near=event.near,
+        request=event.service_request_id,
         text=f"{event.service_name or category_of(event)} reported by {event.reporter_role or 'someone'}"
         + (", verified" if verified else ""),
     )

@@ -122,7 +122,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names)."""
+    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names).
+
+    ``near`` are the cells that adjoin its own.
+    """
 
     service_request_id: str
     service_code: str
@@ -144,6 +147,7 @@ class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
     long: float | None = None
     updated_ms: int | None = None
     expected_ms: int | None = None
+    near: tuple[str, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -190,7 +194,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
     ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own.
+    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own; ``request`` is the
+    report that it is about, if it is one.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -209,6 +214,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     near: tuple[str, ...] = ()
     text: str = ""
+    request: str = ""
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -237,6 +243,16 @@ class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     carriers: tuple[tuple[str, float], ...]
 
 
+class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How many reports of a category came from a cell in the window that ended at ``end_ms``; 0 is not said."""
+
+    end_ms: int
+    cell: str
+    category: str
+    reports: int
+    near: tuple[str, ...] = ()
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
@@ -244,7 +260,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
     cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
-    that are over.
+    that are over, ``counts`` those of reports in windows that are closed.
     """
 
     partition: int
@@ -255,6 +271,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="action"):
@@ -323,7 +340,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def told(self) -> bool:
         """Whether it is to be told."""
-        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION)
+        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -371,6 +388,23 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     findings: int = 0
     opened_ms: int = 0
     follows: str = ""
+
+
+class SituationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``situations`` topic: a situation as it stands, for tables and maps.
+
+    ``version`` counts its reports from 1; ``state`` is ``active``, ``unknown`` or ``cleared``, and then ``merged_into``
+    may name the situation that goes on for it; ``alert_id`` is the alert that it became.
+    """
+
+    situation: Situation
+    version: int
+    area: str
+    state: ConditionState
+    highest_level: Level
+    changed_ms: int
+    alert_id: str
+    merged_into: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, PlaceSum, Signal, SignalBatch
+from gridbeacon.model import Born, PlaceSum, ReportCount, Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import decode_frame, encode_scored
@@ -55,8 +55,11 @@ class DetectMachine(Machine):
         sums: dict[int, list[PlaceSum]] = {}
         for together in observed.sums:
             sums.setdefault(partition_of(area_of(together.place, digits), count), []).append(together)
+        reports: dict[int, list[ReportCount]] = {}
+        for counted in observed.counts:
+            reports.setdefault(partition_of(area_of(counted.cell, digits), count), []).append(counted)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums}):
+        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums, *reports}):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
@@ -65,6 +68,7 @@ class DetectMachine(Machine):
                 tick=observed.tick,
                 born=tuple(born.get(number, ())),
                 sums=tuple(sums.get(number, ())),
+                counts=tuple(reports.get(number, ())),
                 pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )
             batches.append((number, batch))

@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from gridbeacon.cli import dashboards, data, database, deliveries, fixture, look, run, score, setup, sql, train, webhook
+from gridbeacon.cli import (
+    dashboards,
+    data,
+    database,
+    deliveries,
+    fixture,
+    look,
+    review,
+    run,
+    score,
+    setup,
+    sql,
+    train,
+    webhook,
+)
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, StayDown, UsageError
 
 #: What a script may rely on. 2 is also what the command line's own parser says.
@@ -27,7 +41,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, look, deliveries, webhook, sql, database, dashboards, fixture):
+for module in (
+    run,
+    setup,
+    data,
+    train,
+    score,
+    look,
+    deliveries,
+    webhook,
+    sql,
+    database,
+    dashboards,
+    review,
+    fixture,
+):
     module.register(app)
 
 
