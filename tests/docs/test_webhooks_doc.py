@@ -13,11 +13,13 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from gridbeacon.config import Notify, Situate, Webhook
+from gridbeacon.alert_book import AlertBook
+from gridbeacon.config import Config, Notify, Webhook
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
-from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, hold_back, standard_body
+from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, Telling, standard_body
 from gridbeacon.reasons import ActionKind, Certainty, DeliveryOutcome, Level, Mode, Reason
+from gridbeacon.stages import hold_back
 from sinks.bodies import PROFILES
 from sinks.bodies.cap import NAMESPACE
 from sinks.bodies.message import Setting
@@ -68,7 +70,7 @@ def example() -> Notice:
         )
 
     opened_ms = 1_672_484_400_000
-    config = Situate()
+    book = AlertBook(Config())
     notices: list[Notice] = []
     alert: Alert | None = None
     for at_ms, now in (
@@ -77,7 +79,7 @@ def example() -> Notice:
     ):
         for after, event in advance(alert, now, at_ms, mode=Mode.LIVE, area_digits=6):
             alert = after
-            notice = hold_back(alert, event, config, notices=len(notices))
+            notice = hold_back(Telling(alert=alert, event=event, notices=len(notices)), book)
             assert isinstance(notice, Notice)
             assert notice.body == standard_body(alert, event, notice.sequence)
             notices.append(notice)
@@ -160,7 +162,7 @@ def test_the_retry_plan_and_its_limits_are_the_defaults() -> None:
 
 
 def test_the_callback_shown_is_taken_and_its_answers_are_those_that_are_given() -> None:
-    text = next(block for block in blocks("json") if '"actor"' in block).encode()
+    text = next(block for block in blocks("json") if '"alert.dispatch"' in block).encode()
     request = next(block for block in blocks("") if "POST /callbacks/" in block)
     given = dict(re.findall(r"^(webhook-[\w]+): (\S+)$", request, re.MULTILINE))
     given["webhook-signature"] = sign([SECRET], given["webhook-id"], int(given["webhook-timestamp"]), text)
