@@ -7,6 +7,7 @@ import sys
 import typer
 
 from gridbeacon.cli import (
+    api,
     dashboards,
     data,
     database,
@@ -52,6 +53,7 @@ for module in (
     webhook,
     sql,
     database,
+    api,
     dashboards,
     review,
     fixture,
