@@ -7,6 +7,7 @@ import sys
 import typer
 
 from gridbeacon.cli import (
+    alerts,
     api,
     dashboards,
     data,
@@ -18,6 +19,7 @@ from gridbeacon.cli import (
     run,
     score,
     setup,
+    silences,
     sql,
     train,
     webhook,
@@ -48,6 +50,8 @@ for module in (
     data,
     train,
     score,
+    alerts,
+    silences,
     look,
     deliveries,
     webhook,
