@@ -21,7 +21,7 @@ from detectors.sums import Sums
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
-from gridbeacon.model import Born, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
+from gridbeacon.model import Born, CellResidual, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
 from gridbeacon.places import levels_of
 from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
@@ -58,6 +58,7 @@ class Observed:
     repeats: int
     born: tuple[Born, ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    cells: tuple[CellResidual, ...] = ()
 
 
 class Observer:
@@ -76,10 +77,11 @@ class Observer:
         self._findings = Findings(self._rules[0], self.states)
         detect = config.detect
         self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
-        levels = levels_of(config)
+        digits = (0, *levels_of(config))[-1]
+        window_ms = round(detect.area_window_secs * 1000)
         self._sums = (
-            Sums(self.states, levels[-1], round(detect.area_window_secs * 1000), self._counts.grace_ms)
-            if levels
+            Sums(self.states, digits, window_ms, self._counts.grace_ms, cells=detect.cell_trees)
+            if digits or detect.cell_trees
             else None
         )
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
@@ -129,9 +131,11 @@ class Observer:
                 signals += found
             if self._sums is not None:
                 self._sums.close(clock.time_ms)
-        sums = () if self._sums is None else self._sums.take()
+        sums, cells = ((), ()) if self._sums is None else self._sums.take()
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums)
+        return Observed(
+            judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums, cells
+        )
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
@@ -235,7 +239,14 @@ class Observer:
         explained = (learned.reason == _MUTED) | (learned.reason == _EXPECTED_LOAD)
         at = np.flatnonzero(~np.isnan(learned.expected) & ~explained)
         if len(at):
-            sums.add(at_series[at], rows.observed_ms[at], rows.value[at], learned.expected[at], learned.spread[at])
+            sums.add(
+                at_series[at],
+                rows.observed_ms[at],
+                rows.value[at],
+                learned.expected[at],
+                learned.spread[at],
+                learned.learned[at],
+            )
 
     def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
         state, reason = learned.state, learned.reason

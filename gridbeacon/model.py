@@ -218,12 +218,14 @@ class Born(msgspec.Struct, frozen=True):
 class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
     over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
-    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
+    spreads; ``masked`` observations were not to be learned from; ``carriers`` are cells that are far from what is
+    expected of them, with how far, the lowest first."""
 
     end_ms: int
     place: str
     metric_class: str
     rows: int
+    masked: int
     sources: int
     cells: int
     observed: float
@@ -232,14 +234,26 @@ class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     carriers: tuple[tuple[str, float], ...]
 
 
+class CellResidual(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How far one kind of a cell's sources was from what was expected in the slot that ended at ``end_ms``: ``z`` adds
+    up the residuals of ``series``, each in its own spreads; ``masked`` observations were not to be learned from."""
+
+    end_ms: int
+    cell: str
+    kind: str
+    series: int
+    z: float
+    masked: int
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
-    that are over.
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` and
+    ``cells`` are of slots that are over.
     """
 
     partition: int
@@ -250,6 +264,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    cells: tuple[CellResidual, ...] = ()
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

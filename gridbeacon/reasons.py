@@ -51,6 +51,7 @@ class Reason(StrEnum):
     # layer 2, learned
     ABOVE_EXPECTED = "above_expected"
     BELOW_EXPECTED = "below_expected"
+    JOINT_DEPARTURE = "joint_departure"
     # layer 3, data quality
     GONE_QUIET = "gone_quiet"
     STUCK = "stuck"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import AREA, source_of
+from gridbeacon.places import is_together, source_of
 from gridbeacon.reasons import Certainty, Level, Reason
 
 #: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
@@ -40,9 +40,9 @@ def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | No
     level = top.level
     if rule == SAFETY and layers == {LEARNED}:
         sources = {source_of(e.series) for e in standing}
-        area = any(source.startswith(f"{AREA}/") for source in sources)  # which is several sources by itself
-        level = Level.YELLOW if area or len(sources) > 1 else Level.BLUE
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED)]
+        several = len(sources) > 1 or any(is_together(source) for source in sources)
+        level = Level.YELLOW if several else Level.BLUE
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not is_together(source_of(e.series))]
     return Situation(
         cell=cell,
         rule=rule,

@@ -19,7 +19,7 @@ from gridbeacon.budget import (
 )
 from gridbeacon.config import AlarmBudget
 from gridbeacon.model import Born, Decision, Signal, SignalBatch
-from gridbeacon.places import AREA, class_of, pool_of, source_of
+from gridbeacon.places import class_of, is_together, pool_of, source_of
 from gridbeacon.reasons import BudgetReason
 from gridbeacon.tails import Tail
 
@@ -151,12 +151,13 @@ class Triage:
         one = Candidate(signal.series, source_of(signal.series), score, tail.rate(score), since_ms)
         tail.add(score, now_ms)
         around = (cell, *signal.near)
+        # What is in a sum is no witness for it, nor the sum for its parts.
         standing = {
             held.candidate.series: (name, k, held)
             for name in around
             if name in places
             for k, held in places[name].standing(now_ms)
-            if (name, k) != (cell, key) and not (_of_area(one) or _of_area(held.candidate))
+            if (name, k) != (cell, key) and not (is_together(one.source) or is_together(held.candidate.source))
         }
         decision = self._decide(cell, metric_class, one, [held for *_, held in standing.values()], around, now_ms)
         told_already = before is not None and before.decision.told and before.ended_ms is None
@@ -203,11 +204,6 @@ class Triage:
         count, ledger = len(self._here), self._ledger
         ledger.pools = (ledger.pools + [Pool() for _ in range(count)])[:count]
         ledger.series = (ledger.series + [0] * count)[:count]
-
-
-def _of_area(one: Candidate) -> bool:
-    """Return whether it is of an area: what is in a sum is no witness for it, nor the sum for its parts."""
-    return one.source.startswith(f"{AREA}/")
 
 
 def _order(one: tuple[int, Born | tuple[int, int]]) -> tuple[int, str, str]:

@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, PlaceSum, Signal, SignalBatch
+from gridbeacon.model import Born, CellResidual, PlaceSum, Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import decode_frame, encode_scored
@@ -55,8 +55,11 @@ class DetectMachine(Machine):
         sums: dict[int, list[PlaceSum]] = {}
         for together in observed.sums:
             sums.setdefault(partition_of(area_of(together.place, digits), count), []).append(together)
+        cells: dict[int, list[CellResidual]] = {}
+        for residual in observed.cells:
+            cells.setdefault(partition_of(area_of(residual.cell, digits), count), []).append(residual)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums}):
+        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums, *cells}):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
@@ -65,6 +68,7 @@ class DetectMachine(Machine):
                 tick=observed.tick,
                 born=tuple(born.get(number, ())),
                 sums=tuple(sums.get(number, ())),
+                cells=tuple(cells.get(number, ())),
                 pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )
             batches.append((number, batch))

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from detectors.areas import Areas
+from detectors.together import Together
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
 from gridbeacon.model import SignalBatch, Transition
@@ -19,7 +19,7 @@ class SituateMachine(Machine):
 
     def __init__(self, config: Config, partition: int) -> None:
         self.assessor = Assessor(config, partition)
-        self.areas = Areas(config, partition)
+        self.together = Together(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
         self._count = config.topics.alerts_partitions
 
@@ -37,19 +37,19 @@ class SituateMachine(Machine):
         return self.assess(_batch.decode(value), offset)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
-        """Assess one message, with what it means for areas."""
+        """Assess one message, with what sensors say together."""
         if self.assessor.is_next(batch):
-            batch = self.areas.take(batch, offset)
+            batch = self.together.take(batch, offset)
         return self.assessor.assess(batch, offset)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Return the changes of the assessor and of the areas."""
-        return [*self.assessor.changed(), *self.areas.changed()]
+        """Return the changes of the assessor and of what sensors say together."""
+        return [*self.assessor.changed(), *self.together.changed()]
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        if key.startswith(b"areas:"):
-            self.areas.restore(key, value)
+        if key.startswith(b"together:"):
+            self.together.restore(key, value)
         else:
             self.assessor.restore(key, value)
 
