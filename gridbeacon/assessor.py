@@ -9,11 +9,11 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import ALERT, AlertBook, Step
+from gridbeacon.alert_book import KINDS, AlertBook, Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from gridbeacon.model import Alert, Decision, Evidence, Signal, SignalBatch, Transition
+from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import Level
 from gridbeacon.situation import LEARNED, RULES, assess
@@ -100,6 +100,17 @@ class Assessor:
             steps += self._pass_time(now)
         return self._number(steps, offset)
 
+    def act(self, asked: Asked, offset: int) -> list[Transition]:
+        """Do what a person asks for in the message at ``offset``; return the transitions, the answer first.
+
+        It is decided at the time that the log says; before the log has said any, at the time at which it was sent.
+        """
+        now = self._heard.clock.time_ms
+        steps = self._book.act(asked, asked.sent_ms if now is None else now)
+        if not isinstance(asked, Action) and not self._answers(asked.silence_id):
+            return []
+        return self._number(steps, offset)
+
     def is_next(self, batch: SignalBatch) -> bool:
         """Return whether this message is neither a repeat nor one that comes too early."""
         taken = self._heard.taken.get(batch.partition, -1)
@@ -125,8 +136,8 @@ class Assessor:
         if kind in (LEDGER, CENSUS, TAIL):
             self._triage.restore(kind, name, value)
             return
-        if kind == ALERT:
-            self._book.restore(name, value)
+        if kind in KINDS:
+            self._book.restore(kind, name, value)
             return
         if kind != "cell":
             raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
@@ -216,19 +227,24 @@ class Assessor:
             steps += self._book.situation(f"{name}|{rule}", situation, at_ms)
         return steps
 
+    def _answers(self, silence_id: str) -> bool:
+        """Return whether this partition speaks of a silence, which every partition hears of."""
+        return partition_of(silence_id, self.config.topics.signals_partitions) == self.partition
+
     def _number(self, steps: list[Step], offset: int) -> list[Transition]:
         transitions: list[Transition] = []
-        for index, (alert, event, notice) in enumerate(steps):
-            target = partition_of(alert.alert_id, self.config.topics.alerts_partitions)
+        for index, step in enumerate(steps):
+            target = partition_of(step.event.alert_id, self.config.topics.alerts_partitions)
             transitions.append(
                 Transition(
                     partition=self.partition,
                     offset=offset,
                     index=index,
                     previous=self._heard.sent.get(target, (-1, -1)),
-                    alert=alert,
-                    event=event,
-                    notice=notice,
+                    alert=step.alert,
+                    event=step.event,
+                    notice=step.notice,
+                    silence=step.silence,
                 )
             )
             self._heard.sent[target] = (offset, index)

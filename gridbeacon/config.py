@@ -267,6 +267,10 @@ class Situate(Section, frozen=True):
     event_hold_secs: Positive = 1800.0
     """A single urgent report stands behind an alert this long."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
+    close_after_secs: Positive = 259_200.0
+    """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""
+    review_within_secs: Positive = 604_800.0
+    """A closed alert can be reviewed and reopened for so long (a week)."""
     mode: Mode = Mode.LIVE
     checkpoint_secs: Positive = 2.0
 
@@ -280,9 +284,11 @@ class Store(Section, frozen=True):
 
 
 class Observability(Section, frozen=True):
-    """Metrics and logs. When set, a role serves Prometheus metrics on 127.0.0.1 at ``metrics_port`` + its number."""
+    """Metrics and logs. When set, a role serves Prometheus metrics at ``metrics_port`` + its number."""
 
     metrics_port: Port = 0
+    metrics_listen: str = "127.0.0.1"
+    """Address to serve metrics at: they hold no identities, but they do tell how busy a city is."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 

@@ -34,6 +34,12 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     MetricName("stored_rows_total", "counter", "rows that ClickHouse acknowledged, by table", ("table",)),
     MetricName("store_retries_total", "counter", "inserts tried again because ClickHouse was away or slow"),
     MetricName("checkpoint_seconds", "histogram", "time of one checkpoint of one partition", ("role",), _SECONDS),
+    MetricName(
+        "last_checkpoint_timestamp_seconds",
+        "gauge",
+        "when a role last made a checkpoint, seconds since 1970",
+        ("role",),
+    ),
     MetricName("restored_keys", "gauge", "state records restored at the last assignment", ("role",)),
     MetricName("lag_records", "gauge", "records of its log that a role has not applied", ("role",)),
 )

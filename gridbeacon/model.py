@@ -9,15 +9,20 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gridbeacon.reasons import (
+    ActionKind,
+    ActionSource,
     BudgetReason,
     Certainty,
     ConditionState,
+    Disposition,
     HandlingState,
     HoldReason,
     Level,
     Mode,
     Reason,
+    Refusal,
     Rejection,
+    Role,
     SituationKind,
     Stage,
     State,
@@ -246,7 +251,7 @@ class CellResidual(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     masked: int
 
 
-class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
+class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
     Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
@@ -265,6 +270,59 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True):
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
     cells: tuple[CellResidual, ...] = ()
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="action"):
+    """What a person wants done about an alert: one message of the ``signals`` log of the alert's area.
+
+    ``action_id`` is its identity, equal on every repeat; ``version``, when given, the version of the alert that the
+    person saw; ``sent_ms`` arrival time: when it is decided is said by the log. ``note`` are the person's words.
+    """
+
+    action_id: str
+    alert_id: str
+    kind: ActionKind
+    actor: str
+    role: Role
+    sent_ms: int
+    version: int | None = None
+    note: str = ""
+    assignee: str = ""
+    disposition: Disposition | None = None
+    source: ActionSource = ActionSource.CLI
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="silence"):
+    """Nobody is told of new alerts in these ``cells`` (the beginning of their code; "": all), up to this level, until
+    ``ends_ms``. Sent to every partition of ``signals``; ``rule`` "" means every rule."""
+
+    silence_id: str
+    owner: str
+    reason: str
+    starts_ms: int
+    ends_ms: int
+    sent_ms: int
+    role: Role
+    cells: str = ""
+    rule: str = ""
+    up_to: Level = Level.ORANGE
+    source: ActionSource = ActionSource.CLI
+
+
+class Unsilence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="unsilence"):
+    """The end of a silence before its time; sent to every partition of ``signals``."""
+
+    action_id: str
+    silence_id: str
+    actor: str
+    role: Role
+    sent_ms: int
+    note: str = ""
+    source: ActionSource = ActionSource.CLI
+
+
+Asked = Action | Silence | Unsilence
+"""What people can ask for."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -360,10 +418,19 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     findings: int = 0
     follows: str = ""
     merged_into: str = ""
+    assignee: str = ""
+    disposition: Disposition | None = None
+    closed_ms: int | None = None
+    reopens: str = ""
+    """The alert that was closed and goes on as this one."""
 
 
 class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One transition of an alert, as it was decided: append-only audit."""
+    """One transition of an alert, or one action that was refused, as it was decided: append-only audit.
+
+    ``action_id`` is that of the person's action; the engine's own repeats of a notice have one too, for they change no
+    ``version``. An event with a ``refusal`` changed nothing.
+    """
 
     alert_id: str
     version: int
@@ -380,11 +447,18 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     notice_id: str = ""
     held: HoldReason | None = None
+    action_id: str = ""
+    action: str = ""
+    role: Role | None = None
+    source: ActionSource | None = None
+    assignee: str = ""
+    disposition: Disposition | None = None
+    refusal: Refusal | None = None
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What dispatchers are told: ``notice_id`` is the ``webhook-id``, equal on every repeat; ``body`` the exact JSON
-    that is signed and sent."""
+    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level."""
 
     notice_id: str
     alert_id: str
@@ -393,11 +467,13 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     at_ms: int
     body: str
+    endpoints: tuple[str, ...] | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
     """One message of the ``alerts`` log (the outbox): the alert after the transition, the event, and its notice.
 
+    ``alert`` is None when a person acted on one that is unknown; ``silence`` is set when a person began or ended one.
     ``partition``, ``offset``, ``index`` are the position on ``signals`` that it was decided at; ``previous`` is
     (offset, index) of the transition that this producer sent to the same partition before, (-1, -1) for none.
     """
@@ -406,9 +482,10 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     offset: int
     index: int
     previous: tuple[int, int]
-    alert: Alert
+    alert: Alert | None
     event: AlertEvent
     notice: Notice | None = None
+    silence: Silence | None = None
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from gridbeacon.config import Situate
-from gridbeacon.lifecycle import Event
+from gridbeacon.lifecycle import DONE, Event
 from gridbeacon.model import Alert, AlertEvent, Evidence, Notice
 from gridbeacon.reasons import CAP_SEVERITY, Certainty, ConditionState, HoldReason, Level, Mode
 from gridbeacon.situation import DATA_HEALTH
@@ -17,6 +17,9 @@ LEVEL_RAISED = "alert.level_raised"
 UNKNOWN = "alert.unknown"
 ACTIVE = "alert.active"
 CLEARED = "alert.cleared"
+ACKNOWLEDGED = "alert.acknowledged"
+RESOLVED = "alert.resolved"
+CLOSED = "alert.closed"
 
 #: Event -> type of its notice, once dispatchers have heard of the alert. What is missing is held.
 NOTICE_TYPES: dict[str, str] = {
@@ -26,6 +29,9 @@ NOTICE_TYPES: dict[str, str] = {
     Event.DATA_BACK: ACTIVE,
     Event.CLEARED: CLEARED,
     Event.MERGED: CLEARED,
+    Event.ACKNOWLEDGED: ACKNOWLEDGED,
+    Event.RESOLVED: RESOLVED,
+    Event.CLOSED: CLOSED,
 }
 
 # A dispatcher acts on the worst few findings; a webhook body should stay near 10 KB (Standard Webhooks asks for < 20).
@@ -55,13 +61,22 @@ def hold_back(alert: Alert, event: AlertEvent, config: Situate, *, notices: int)
     the caller counts them. A notice goes out when the alert opens or its level rises, at ``min_notice_level`` or
     above, and from then on also when its data stop, come back, or it clears: who was told of an alert is told of its
     end. A lowered level is held (``level_lowered``), as is all that nobody was told of (``below_min_level``).
-    Findings about data (rule ``data_health``) are the duty officer's: ``not_for_dispatch``.
+    Findings about data (rule ``data_health``) are the duty officer's: ``not_for_dispatch``. Of what people do, others
+    hear that an alert was acknowledged, was resolved, or was closed before it was over; the rest is ``for_the_record``.
     """
+    if event.refusal is not None:
+        return HoldReason.REFUSED
+    if event.action and event.event not in NOTICE_TYPES:
+        return HoldReason.FOR_THE_RECORD
+    if event.event == Event.CLOSED and alert.condition_state is ConditionState.CLEARED:
+        return HoldReason.FOR_THE_RECORD
     if alert.rule == DATA_HEALTH:
         return HoldReason.NOT_FOR_DISPATCH
     notice_type = NOTICE_TYPES.get(event.event)
     if notice_type is None:
         return HoldReason.LEVEL_LOWERED
+    if alert.handling_state in DONE and event.event in (Event.LEVEL_RAISED, Event.DATA_LOST, Event.DATA_BACK):
+        return HoldReason.CLOSED
     if notice_type in (OPENED, LEVEL_RAISED):
         if alert.level < Level[config.min_notice_level.upper()]:
             return HoldReason.BELOW_MIN_LEVEL

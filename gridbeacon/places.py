@@ -23,6 +23,15 @@ def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode()) % partitions
 
 
+def area_of_alert(alert_id: str) -> str:
+    """Return the area that an alert's id names, "" when it names none.
+
+    >>> area_of_alert("310101-49a2b0c9bf7f9bd7")
+    '310101'
+    """
+    return alert_id.rpartition("-")[0]
+
+
 def levels_of(config: Config) -> tuple[int, ...]:
     """Return how long the codes of the areas are that are watched as a whole, the largest area first.
 

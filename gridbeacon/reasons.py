@@ -92,6 +92,16 @@ class Reason(StrEnum):
     MERGED = "merged"
     """It has become part of an older situation."""
 
+    # people, and what the engine does because nobody did
+    ACTION = "action"
+    """A person acted."""
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    """Nobody acknowledged in time."""
+    LEFT_OPEN = "left_open"
+    """Its condition is long over and nobody closed it."""
+    REOPENED = "reopened"
+    """It goes on as a new alert."""
+
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
 REASON_NUMBER: dict[Reason, int] = {reason: number for number, reason in enumerate(REASONS)}
@@ -158,6 +168,67 @@ class HandlingState(StrEnum):
     REVIEWED = "reviewed"
 
 
+class ActionKind(StrEnum):
+    """What a person can do about an alert."""
+
+    ACKNOWLEDGE = "acknowledge"
+    ASSIGN = "assign"
+    FILE_CASE = "file_case"
+    DISPATCH = "dispatch"
+    START = "start"
+    RESOLVE = "resolve"
+    VERIFY = "verify"
+    CLOSE = "close"
+    REVIEW = "review"
+    REOPEN = "reopen"
+    FEEDBACK = "feedback"
+    COMMENT = "comment"
+
+
+class ActionSource(StrEnum):
+    """By which door an action came in."""
+
+    CLI = "cli"
+    API = "api"
+    WEBHOOK = "webhook"
+
+
+class Role(StrEnum):
+    """What a person may do; each may do what those before it may."""
+
+    VIEWER = "viewer"
+    DISPATCHER = "dispatcher"
+    OFFICER = "officer"
+    ADMIN = "admin"
+
+
+class Disposition(StrEnum):
+    """What people say of an alert afterwards."""
+
+    ANOMALY = "ANOMALY"
+    ANOMALY_EXPECTED = "ANOMALY_EXPECTED"
+    NOT_ANOMALY = "NOT_ANOMALY"
+    ANOMALY_NEW_TREND = "ANOMALY_NEW_TREND"
+    NO_FEEDBACK = "NO_FEEDBACK"
+
+
+class Refusal(StrEnum):
+    """Why an action of a person changed nothing."""
+
+    UNKNOWN_ALERT = "unknown_alert"
+    OLD_VERSION = "old_version"
+    ILLEGAL_STEP = "illegal_step"
+    NOT_PERMITTED = "not_permitted"
+    REASON_MISSING = "reason_missing"
+    """To close what is not over, to comment, or to silence, takes words."""
+    ASSIGNEE_MISSING = "assignee_missing"
+    DISPOSITION_MISSING = "disposition_missing"
+    OWNER_MISSING = "owner_missing"
+    END_MISSING = "end_missing"
+    """A silence has an end, after its beginning and after now."""
+    UNKNOWN_SILENCE = "unknown_silence"
+
+
 class Certainty(StrEnum):
     """CAP 1.2 certainty of an alert."""
 
@@ -205,6 +276,13 @@ class HoldReason(StrEnum):
     BELOW_MIN_LEVEL = "below_min_level"
     NOT_FOR_DISPATCH = "not_for_dispatch"
     LEVEL_LOWERED = "level_lowered"
+    FOR_THE_RECORD = "for_the_record"
+    """A step of people that others need not hear of: a comment, an assignment."""
+    REFUSED = "refused"
+    REOPENED = "reopened"
+    """It goes on as a new alert, and that one is told."""
+    CLOSED = "closed"
+    """People have closed it."""
 
 
 class BudgetReason(StrEnum):

@@ -13,6 +13,7 @@ SHARD_BY = {
     "alert_events": "alert_id",
     "notices": "alert_id",
     "deliveries": "alert_id",
+    "silences": "silence_id",
     "dead_letters": "topic, partition",
     "forecasts": "kind, metric, source",
     "forecast_audit": "kind, metric, source",
@@ -43,9 +44,15 @@ def on_cluster(statement: str, cluster: str, database: str) -> list[str]:
         return [local, spread]
     if found := re.match(r"ALTER TABLE (\w+)", statement):
         local = f"ALTER TABLE {found[1]}{_LOCAL} ON CLUSTER {cluster}{statement[found.end() :]}"
+        if "ADD COLUMN" in statement:  # the table that spreads them has the columns, but neither codecs nor an order
+            bare = re.sub(r" CODEC\((?:[^()]|\([^()]*\))*\)", "", statement)
+            bare = re.sub(r",\s*MODIFY ORDER BY \([^)]*\)", "", bare)
+            return [local, f"ALTER TABLE {found[1]} ON CLUSTER {cluster}{bare[found.end() :]}"]
         if "MODIFY COMMENT" not in statement:
             return [local]
         return [local, f"ALTER TABLE {found[1]} ON CLUSTER {cluster}{statement[found.end() :]}"]
+    if statement.startswith("DROP VIEW"):
+        return [f"{statement} ON CLUSTER {cluster}"]
     if statement.startswith("CREATE MATERIALIZED VIEW"):  # each node fills its own from its own
         statement = re.sub(rf"\b(TO|FROM) ({_NAMES})\b", rf"\1 \2{_LOCAL}", statement)
     else:  # each side of a join, and each set, is gathered from all shards first

@@ -13,7 +13,7 @@ import msgspec
 from gridbeacon.config import Notify, Webhook
 from gridbeacon.errors import Fatal
 from gridbeacon.model import Delivery, Notice, Transition
-from gridbeacon.reasons import ConditionState, DeliveryOutcome, Level
+from gridbeacon.reasons import ConditionState, DeliveryOutcome, Level, Mode
 
 # A slow receiver is not to be flooded, and a new red alert is not to wait behind hundreds of old ones: whoever is due
 # beyond this many requests under way to one endpoint waits here, where the highest level goes first.
@@ -133,10 +133,13 @@ class Outbox:
         self._taken[transition.partition] = position
         self._changed.add("taken")
         rows: list[Delivery] = []
-        alert_id, notice = transition.alert.alert_id, transition.notice
+        alert, notice = transition.alert, transition.notice
+        if alert is None:  # a person acted on what is unknown, or began a silence
+            return []
+        alert_id = alert.alert_id
         if notice is not None:
             for endpoint in self._endpoints.values():
-                if not self._wants(endpoint, transition, notice):
+                if not self._wants(endpoint, alert.mode, notice):
                     continue
                 held = self._alerts.setdefault(alert_id, AlertDeliveries())
                 line = held.lines.setdefault(endpoint.name, Line())
@@ -146,7 +149,7 @@ class Outbox:
                 else:
                     held.pending.setdefault(notice.sequence, Pending(notice, now_ms))
                     self._queue(endpoint.name, line, notice, now_ms)
-        if transition.alert.condition_state is ConditionState.CLEARED and alert_id in self._alerts:
+        if alert.condition_state is ConditionState.CLEARED and alert_id in self._alerts:
             self._alerts[alert_id].cleared = True
             self._tidy(alert_id)
         return rows
@@ -265,9 +268,11 @@ class Outbox:
             for name, line in held.lines.items():
                 yield from ((name, held.pending[sequence].notice) for sequence in line.sequences)
 
-    def _wants(self, endpoint: Webhook, transition: Transition, notice: Notice) -> bool:
-        if transition.alert.mode not in endpoint.modes:
+    def _wants(self, endpoint: Webhook, mode: Mode, notice: Notice) -> bool:
+        if mode not in endpoint.modes:
             return False
+        if notice.endpoints is not None:
+            return endpoint.name in notice.endpoints
         held = self._alerts.get(notice.alert_id)
         told = held is not None and endpoint.name in held.lines
         return told or notice.level >= Level[endpoint.min_level.upper()]

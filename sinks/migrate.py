@@ -166,10 +166,10 @@ def _settings(config: Config) -> list[Step]:
 
 
 def _zones(client: Client, config: Config) -> list[Step]:
-    templates = [sql for one in migrations() for sql in one.statements if "{timezone}" in sql]
+    # A view that a later migration made anew has the form of the last.
+    templates = {sql.split(maxsplit=3)[2]: sql for one in migrations() for sql in one.statements if "{timezone}" in sql}
     steps: list[Step] = []
-    for template in templates:
-        name = template.split(maxsplit=3)[2]
+    for name, template in templates.items():
         found = client.execute("SELECT create_table_query FROM system.tables WHERE database = currentDatabase() "
                                "AND name = %(name)s", {"name": name})  # fmt: skip
         if found and f"'{config.timezone}'" not in found[0][0]:

@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 
 from gridbeacon.frame import Judged
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, Delivery, GridEvent, Notice, Verdict, plain, to_json
+from gridbeacon.model import (
+    Alert,
+    AlertEvent,
+    DeadLetter,
+    Delivery,
+    GridEvent,
+    Notice,
+    Silence,
+    Verdict,
+    plain,
+    to_json,
+)
 from gridbeacon.reasons import REASONS
 from gridbeacon.vocabulary import METRICS
 
@@ -144,6 +155,10 @@ def alerts(found: Iterable[Alert]) -> Columns:
             "cleared_at": a.cleared_ms,
             "headline": a.headline,
             "evidence": to_json(plain(a.evidence)).decode(),
+            "assignee": a.assignee,
+            "disposition": str(a.disposition or ""),
+            "closed_at": a.closed_ms,
+            "reopens": a.reopens,
         }
         for a in found
     )
@@ -168,8 +183,34 @@ def alert_events(events: Iterable[AlertEvent]) -> Columns:
             "note": e.note,
             "notice_id": e.notice_id,
             "held": str(e.held or ""),
+            "action_id": e.action_id,
+            "action": str(e.action),
+            "role": str(e.role or ""),
+            "source": str(e.source or ""),
+            "assignee": e.assignee,
+            "disposition": str(e.disposition or ""),
+            "refusal": str(e.refusal or ""),
         }
         for e in events
+    )
+
+
+def silences(found: Iterable[tuple[Silence, int]]) -> Columns:
+    """Return one row per silence as it stands, each given with its version."""
+    return _columns(
+        {
+            "silence_id": s.silence_id,
+            "version": version,
+            "owner": s.owner,
+            "reason": s.reason,
+            "starts_at": s.starts_ms,
+            "ends_at": s.ends_ms,
+            "cells": s.cells,
+            "rule": s.rule,
+            "up_to": int(s.up_to),
+            "source": str(s.source),
+        }
+        for s, version in found
     )
 
 

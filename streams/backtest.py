@@ -138,7 +138,8 @@ def _assess(config: Config, partition: int) -> Any:
 
 
 def _parts(transition: Transition) -> Iterator[Finding]:
-    yield transition.alert
+    if transition.alert is not None:
+        yield transition.alert
     yield transition.event
     if transition.notice is not None:
         yield transition.notice

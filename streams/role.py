@@ -240,6 +240,7 @@ class Role:
                 started = time.monotonic()
                 if await part.checkpoint():
                     telemetry.histogram("checkpoint_seconds").labels(role=self.name).observe(time.monotonic() - started)
+                    telemetry.gauge("last_checkpoint_timestamp_seconds").labels(role=self.name).set(time.time())
 
     async def _timer(self) -> None:
         progress: dict[int, tuple[int, float]] = {}

@@ -5,13 +5,13 @@ import msgspec
 from detectors.together import Together
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config
-from gridbeacon.model import SignalBatch, Transition
+from gridbeacon.model import Asked, SignalBatch, Transition
 from gridbeacon.places import partition_of
 from streams import telemetry, topics
 from streams.partition import Machine, Output
 from streams.role import Role
 
-_batch = msgspec.json.Decoder(SignalBatch)
+_message = msgspec.json.Decoder(SignalBatch | Asked)
 
 
 class SituateMachine(Machine):
@@ -28,13 +28,14 @@ class SituateMachine(Machine):
         transitions = self.transitions(offset, value)
         _tell(transitions)
         return [
-            Output(self._alerts, partition_of(t.alert.alert_id, self._count), msgspec.json.encode(t))
+            Output(self._alerts, partition_of(t.event.alert_id, self._count), msgspec.json.encode(t))
             for t in transitions
         ]
 
     def transitions(self, offset: int, value: bytes) -> list[Transition]:
-        """Assess one message; return the transitions that follow, as values."""
-        return self.assess(_batch.decode(value), offset)
+        """Assess one message, or do what a person asks for in it; return the transitions that follow, as values."""
+        message = _message.decode(value)
+        return self.assess(message, offset) if isinstance(message, SignalBatch) else self.assessor.act(message, offset)
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Assess one message, with what sensors say together."""

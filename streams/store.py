@@ -83,7 +83,9 @@ def tables_of(messages: list[Message]) -> Tables:
     # The alert itself comes last: who sees it finds its transitions and notices there.
     add("alert_events", rows.alert_events(t.event for t in transitions))
     add("notices", rows.notices(t.notice for t in transitions if t.notice is not None))
-    add("alerts", rows.alerts(t.alert for t in transitions))
+    silenced = ((t.silence, t.event.version) for t in transitions if t.silence is not None)
+    add("silences", rows.silences(silenced))
+    add("alerts", rows.alerts(t.alert for t in transitions if t.alert is not None))
     add("deliveries", rows.deliveries(_delivery.decode(m.value) for m in messages if m.topic == topics.DELIVERIES))
     letters = (_letter.decode(m.value) for m in messages if m.topic == topics.DEAD_LETTERS)
     add("dead_letters", rows.dead_letters(letters))

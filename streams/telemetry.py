@@ -1,4 +1,4 @@
-"""Prometheus metrics, built from ``gridbeacon.metric_names`` and nothing else; served on loopback."""
+"""Prometheus metrics, built from ``gridbeacon.metric_names`` and nothing else."""
 
 from functools import cache
 
@@ -31,10 +31,10 @@ def histogram(name: str) -> Histogram:
     return Histogram(f"gridbeacon_{name}", metric.meaning, metric.labels, buckets=metric.buckets)
 
 
-def serve(port: int) -> None:
-    """Serve all metrics on 127.0.0.1:``port``. Raises ``ConfigError`` when the port is taken."""
+def serve(port: int, listen: str) -> None:
+    """Serve all metrics at ``listen``:``port``. Raises ``ConfigError`` when the port is taken."""
     try:
-        start_http_server(port, addr="127.0.0.1")
+        start_http_server(port, addr=listen)
     except OSError as error:
         raise ConfigError(
             f"the metrics port {port} can't be used ({error.strerror}): set observability.metrics_port"

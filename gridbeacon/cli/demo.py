@@ -21,7 +21,7 @@ from gridbeacon.config import Broker, ClickHouse, Config, Notify, Topics, Webhoo
 from gridbeacon.demo import auckland, evening
 from gridbeacon.demo.files import write_files
 from gridbeacon.errors import GridbeaconError, UsageError
-from gridbeacon.model import Transition
+from gridbeacon.model import Alert, AlertEvent, Transition
 from sinks.clickhouse import ask
 from sinks.receiver import Received, Receiver
 from streams import admin, topics
@@ -168,10 +168,11 @@ class Demo:
         )
         async with consumer:
             async for message in consumer:
-                self._lines.put(self._told(decode(message.value)))
+                transition = decode(message.value)
+                if transition.alert is not None:
+                    self._lines.put(self._told(transition.alert, transition.event))
 
-    def _told(self, transition: Transition) -> str:
-        alert, event = transition.alert, transition.event
+    def _told(self, alert: Alert, event: AlertEvent) -> str:
         at = datetime.fromtimestamp(event.at_ms / 1000, self._zone).strftime("%d %b %H:%M")
         where = evening.registry().cells[alert.cell].name
         level = event.level_to.word if event.level_to else event.level_from.word

@@ -22,7 +22,7 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
     logs.configure(config.observability, role)
     gc.set_threshold(*GC_THRESHOLDS)
     if config.observability.metrics_port:
-        telemetry.serve(config.observability.metrics_port + NUMBER[role])
+        telemetry.serve(config.observability.metrics_port + NUMBER[role], config.observability.metrics_listen)
     check_access(config)
     if role == "ingest":
         asyncio.run(ingest.run(config, load_registry(config, folder), instance))

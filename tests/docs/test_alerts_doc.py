@@ -4,12 +4,23 @@ import re
 from pathlib import Path
 
 from gridbeacon.config import Situate
-from gridbeacon.lifecycle import TRANSITIONS, Event
+from gridbeacon.lifecycle import ACTIONS, DONE, HANDLING, TRANSITIONS, Event
 from gridbeacon.model import AlertEvent
 from gridbeacon.notices import LEVEL_RAISED, NOTICE_TYPES, OPENED
-from gridbeacon.reasons import CAP_SEVERITY, ConditionState, HandlingState, HoldReason, Level
+from gridbeacon.reasons import (
+    CAP_SEVERITY,
+    ActionKind,
+    ConditionState,
+    Disposition,
+    HandlingState,
+    HoldReason,
+    Level,
+    Refusal,
+)
 from gridbeacon.situation import RULES
 
+BESIDE = {Event.REFUSED, Event.SILENCED, Event.UNSILENCED, Event.ESCALATED, Event.REPEATED}
+"""What is written down without moving either axis."""
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
 
@@ -22,10 +33,38 @@ def rows(title: str) -> list[str]:
     return [line for line in section(title).splitlines() if line.startswith("|")][2:]
 
 
-def test_the_diagram_is_the_table_of_transitions() -> None:
-    (drawn,) = re.findall(r"^```mermaid\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+def test_the_diagrams_are_the_tables_of_transitions() -> None:
+    condition, handling = re.findall(r"^```mermaid\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
     lines = [f"    {before or '[*]'} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
-    assert drawn.splitlines() == ["stateDiagram-v2", *lines]
+    assert condition.splitlines() == ["stateDiagram-v2", *lines]
+    steps = [f"    {before} --> {after}: {kind}" for (before, kind), after in HANDLING.items() if before is not after]
+    assert handling.splitlines() == ["stateDiagram-v2", f"    [*] --> {HandlingState.NEW}: opened", *steps]
+
+
+def test_what_changes_no_state_is_said() -> None:
+    open_states = set(HandlingState) - set(DONE)
+    stays = {(state, kind) for (state, kind), after in HANDLING.items() if state is after}
+    assert stays == (
+        {(state, ActionKind.ASSIGN) for state in open_states}
+        | {(state, kind) for state in HandlingState for kind in (ActionKind.COMMENT, ActionKind.FEEDBACK)}
+        | {(state, ActionKind.REOPEN) for state in DONE}
+        | {(HandlingState.DISPATCHED, ActionKind.DISPATCH)}
+    )
+
+
+def test_every_action_says_its_state_and_who_may() -> None:
+    found = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows("Handling") if row.count("|") == 5]
+    assert [kind for kind, *_ in found] == [f"`{kind}`" for kind in ActionKind]
+    for kind, after, who, _ in found:
+        action = ActionKind(kind.strip("`"))
+        states = {to for (before, one), to in HANDLING.items() if one is action and before is not to}
+        assert after == (f"`{states.pop()}`" if states else "as it was")
+        assert who == ACTIONS[action][1]
+
+
+def test_every_refusal_and_disposition_is_explained() -> None:
+    for word in (*Refusal, *Disposition):
+        assert f"| `{word}` |" in section("Handling")
 
 
 def test_the_table_is_the_table_of_transitions() -> None:
@@ -33,7 +72,8 @@ def test_the_table_is_the_table_of_transitions() -> None:
         f"| {f'`{before}`' if before else 'none'} | `{event}` | `{after}` |"
         for (before, event), after in TRANSITIONS.items()
     ]
-    assert {event for _, event in TRANSITIONS} == set(Event)
+    people = {event for event, _ in ACTIONS.values()}
+    assert {event for _, event in TRANSITIONS} == set(Event) - people - BESIDE
 
 
 def test_the_two_rules_that_matter_hold() -> None:
@@ -48,7 +88,10 @@ def test_every_level_has_its_row() -> None:
 
 def test_every_event_says_its_notice_and_why_it_may_be_held() -> None:
     found = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows("Notice")]
-    assert [event for event, *_ in found] == [f"`{event}`" for event in Event]
+    people = [event for event in NOTICE_TYPES if event in {one for one, _ in ACTIONS.values()}]
+    assert [event for event, *_ in found] == [
+        f"`{event}`" for event in [*dict.fromkeys(e for _, e in TRANSITIONS), *people]
+    ]
     for event, notice, held in found:
         name = event.strip("`")
         types = re.findall(r"`([\w.]+)`", notice)
@@ -64,4 +107,3 @@ def test_rules_keys_and_fields_that_are_named_exist() -> None:
     assert keys
     assert set(keys) <= set(Situate.__struct_fields__)
     assert {"version", "reason", "notice_id"} <= set(AlertEvent.__struct_fields__)
-    assert f"stays `{HandlingState.NEW}`" in DOC
