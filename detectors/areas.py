@@ -94,6 +94,14 @@ class Areas:
         born = self._begin(areas)
         return list(self._judge(areas, slot.end_ms)), born
 
+    def relearn(self, series: str) -> None:
+        """Learn anew what is usual for an area's series."""
+        _, place, metric_class = series.split("/")
+        name = place, metric_class.replace(".", "/", 1)
+        if name in self._tracks:
+            self._bank.relearn(self._tracks[name].number)
+            self._changed.add(name)
+
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call."""
         names = sorted(self._changed)

@@ -16,6 +16,7 @@ from detectors.civil import CivilHours
 from detectors.counting import Closed, EventCounts, category_of, counts
 from detectors.findings import EVENT, Findings, limit_reason
 from detectors.layout import NEVER, RESULT, RULES
+from detectors.lessons import Lessons
 from detectors.states import States
 from detectors.sums import Sums
 from gridbeacon.calendar import Calendar
@@ -84,6 +85,7 @@ class Observer:
             if digits or detect.cell_trees
             else None
         )
+        self._lessons = Lessons(self.states)
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
         self._later: list[tuple[bytes, bytes]] = []
 
@@ -108,6 +110,7 @@ class Observer:
             self.states.postpone(frame.ingested_ms - clock.time_ms)
         for sensor in frame.sensors:
             self.states.define(sensor)
+        repeated_lessons = self._learn_lessons(frame)
         rows, repeated_rows = self._new_rows(frame.rows)
         events, repeated_events = self._new_events(frame.events)
         arrival_ms = frame.ingested_ms if self._live else NEVER
@@ -124,6 +127,7 @@ class Observer:
                 self.states.expect_first(clock.time_ms)
             for source in self.states.silent(clock.time_ms):
                 signals.append(self._findings.gone_quiet(source, int(self.states.sources["deadline_ms"][source]), at))
+            self._lessons.forget(clock.time_ms)
             closed = self._counts.close(clock.time_ms)
             if closed:
                 more, found = self._judge_counts(closed, len(rows), offset)
@@ -132,17 +136,16 @@ class Observer:
             if self._sums is not None:
                 self._sums.close(clock.time_ms)
         sums, cells = ((), ()) if self._sums is None else self._sums.take()
+        repeats = repeated_lessons + repeated_rows + repeated_events
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(
-            judged, events, numbered, self._tick(), repeated_rows + repeated_events, self._born(), sums, cells
-        )
+        return Observed(judged, events, numbered, self._tick(), repeats, self._born(), sums, cells)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
         self._settle()
         heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
         sums = [] if self._sums is None else self._sums.changed()
-        return heard + self.states.changed() + self._counts.changed() + sums
+        return heard + self.states.changed() + self._counts.changed() + self._lessons.changed() + sums
 
     def teach(self, frame: Frame) -> None:
         """Learn from rows of the past: nothing is told, and no position is remembered.
@@ -167,6 +170,8 @@ class Observer:
             self._heard = msgspec.msgpack.decode(value, type=Heard)
         elif kind == b"s:":
             self.states.restore_source(value)
+        elif kind == b"l:":
+            self._lessons.restore(value)
         elif kind == b"e:":
             self._counts.restore(value)
         elif kind == b"a:":
@@ -216,6 +221,7 @@ class Observer:
             results,
         )
         states.touch(at_series, at_source)
+        self._lessons.apply(at_series, rows.observed_ms, results)
         civil_ms = self._hours.since_monday(rows.observed_ms)
         learned = episodes.judge(
             states, rows, at_series, at_source, results, civil_ms, self._calendar, self._warm_up_ms
@@ -331,6 +337,18 @@ class Observer:
             if at > self._taken(topic, partition, at):
                 fresh.append(event)
         return tuple(fresh), len(events) - len(fresh)
+
+    def _learn_lessons(self, frame: Frame) -> int:
+        """Learn what people's feedback teaches, each lesson once; return how many were repeats."""
+        repeats = 0
+        for lesson in frame.lessons:
+            topic, partition, offset, index = lesson.position
+            at = (offset << _OFFSET_BITS) | index
+            if at > self._taken(topic, partition, at):
+                self._lessons.take(lesson)
+            else:
+                repeats += 1
+        return repeats
 
     def _taken(self, topic: str, partition: int, now: int) -> int:
         """Return the highest position of a source partition taken so far, and remember ``now``."""

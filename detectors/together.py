@@ -7,8 +7,9 @@ from detectors.cells import Cells
 from detectors.drift import Drifts
 from detectors.slots import Slots
 from gridbeacon.config import Config
-from gridbeacon.model import Born, Position, Signal, SignalBatch
-from gridbeacon.places import pool_of
+from gridbeacon.model import Born, Lesson, Position, Signal, SignalBatch
+from gridbeacon.places import AREA, pool_of
+from gridbeacon.reasons import LessonKind
 
 
 class Together:
@@ -41,6 +42,11 @@ class Together:
             born=(*batch.born, *born),
             pools=(*batch.pools, *((b.time_ms, pool_of(self._budget, b.cell, b.metric_class), b.count) for b in born)),
         )
+
+    def learn(self, lesson: Lesson) -> None:
+        """Learn what a person's feedback teaches of an area: a new trend begins its profile anew."""
+        if lesson.kind is LessonKind.RESET and lesson.series.startswith(f"{AREA}/"):
+            self.areas.relearn(lesson.series)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes a key."""

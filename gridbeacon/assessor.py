@@ -13,12 +13,15 @@ from gridbeacon.alert_book import KINDS, AlertBook, Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, Transition
+from gridbeacon.lifecycle import Event
+from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Lesson, Position, Signal, SignalBatch, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import Level
 from gridbeacon.situation import LEARNED, RULES, assess
-from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
+from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
+
+LOG = "signals"
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,6 +69,7 @@ class Assessor:
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
         self._levels = levels_of(config)
+        self._lessons: list[Lesson] = []
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -106,10 +110,18 @@ class Assessor:
         It is decided at the time that the log says; before the log has said any, at the time at which it was sent.
         """
         now = self._heard.clock.time_ms
-        steps = self._book.act(asked, asked.sent_ms if now is None else now)
+        at_ms = asked.sent_ms if now is None else now
+        steps = self._book.act(asked, at_ms)
+        if steps and steps[0].fresh and steps[0].event.event == Event.FEEDBACK:
+            steps[0] = self._learn(steps[0], at_ms, offset)
         if not isinstance(asked, Action) and not self._answers(asked.silence_id):
             return []
         return self._number(steps, offset)
+
+    def lessons(self) -> list[Lesson]:
+        """Return what detect is to learn of the feedback since the last call."""
+        lessons, self._lessons = self._lessons, []
+        return lessons
 
     def is_next(self, batch: SignalBatch) -> bool:
         """Return whether this message is neither a repeat nor one that comes too early."""
@@ -133,7 +145,7 @@ class Assessor:
             self._heard = msgspec.json.decode(value, type=Heard)
             return
         kind, _, name = key.decode().partition(":")
-        if kind in (LEDGER, CENSUS, TAIL):
+        if kind in (LEDGER, CENSUS, TAIL, FEEDBACK):
             self._triage.restore(kind, name, value)
             return
         if kind in KINDS:
@@ -148,6 +160,18 @@ class Assessor:
     def open_alerts(self) -> list[Alert]:
         """The alerts of this partition that have not cleared."""
         return self._book.open_alerts
+
+    def _learn(self, step: Step, at_ms: int, offset: int) -> Step:
+        """Apply a feedback to the learned layer; return the step with its effect in words."""
+        alert = step.alert
+        if alert is None or alert.disposition is None:
+            return step
+        effect = self._triage.feedback.apply(alert, alert.disposition, at_ms)
+        self._lessons += [
+            msgspec.structs.replace(one, position=Position(LOG, self.partition, offset, n))
+            for n, one in enumerate(effect.lessons)
+        ]
+        return self._book.annotate(step, effect.words)
 
     def _take(self, cell: CellState, signal: Signal, now_ms: int) -> list[str]:
         """Take one finding; return the other cells in which something is told because of it."""

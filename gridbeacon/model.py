@@ -17,6 +17,7 @@ from gridbeacon.reasons import (
     Disposition,
     HandlingState,
     HoldReason,
+    LessonKind,
     Level,
     Mode,
     Reason,
@@ -323,6 +324,19 @@ class Unsilence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 Asked = Action | Silence | Unsilence
 """What people can ask for."""
+
+
+class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person's feedback teaches ``detect`` of one series, from ``from_ms`` until ``until_ms`` of event time.
+
+    It is a record of the ``observations`` log; a repeat is known by its ``position``, the action's on ``signals``.
+    """
+
+    kind: LessonKind
+    series: str
+    from_ms: int
+    until_ms: int
+    position: Position = Position("signals", 0, -1)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

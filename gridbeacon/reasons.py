@@ -212,6 +212,15 @@ class Disposition(StrEnum):
     NO_FEEDBACK = "NO_FEEDBACK"
 
 
+class LessonKind(StrEnum):
+    """What ``detect`` is to learn of a feedback."""
+
+    MASK = "mask"
+    """The series is not learned from, from one time to another."""
+    RESET = "reset"
+    """What is usual for the series is learned anew."""
+
+
 class Refusal(StrEnum):
     """Why an action of a person changed nothing."""
 

@@ -18,12 +18,13 @@ from gridbeacon.budget import (
     tail_of,
 )
 from gridbeacon.config import AlarmBudget
+from gridbeacon.feedback import MOST_LENIENT, Feedback, Past
 from gridbeacon.model import Born, Decision, Signal, SignalBatch
 from gridbeacon.places import class_of, is_together, pool_of, source_of
 from gridbeacon.reasons import BudgetReason
 from gridbeacon.tails import Tail
 
-LEDGER, CENSUS, TAIL = "ledger", "census", "tail"
+LEDGER, CENSUS, TAIL, FEEDBACK = "ledger", "census", "tail", "feedback"
 """The kinds of records of its state."""
 
 
@@ -76,6 +77,7 @@ class Triage:
 
     def __init__(self, budget: AlarmBudget) -> None:
         self._budget = budget
+        self.feedback = Feedback()
         self._ledger = Ledger()
         self._census: dict[str, dict[str, int]] = {}
         self._tails: dict[str, Tail] = {}
@@ -90,6 +92,7 @@ class Triage:
         records: list[tuple[bytes, bytes | None]] = [(LEDGER.encode(), msgspec.json.encode(self._ledger))]
         for kind, name in sorted(self._changed):
             records.append((f"{kind}:{name}".encode(), msgspec.json.encode(kept[kind][name])))
+        records += [(f"{FEEDBACK}:{key}".encode(), value) for key, value in self.feedback.changed()]
         self._changed.clear()
         return records
 
@@ -98,6 +101,8 @@ class Triage:
         if kind == LEDGER:
             self._ledger = msgspec.json.decode(value, type=Ledger)
             self._fit()
+        elif kind == FEEDBACK:
+            self.feedback.restore(name, value)
         elif kind == TAIL:
             self._tails[name] = msgspec.json.decode(value, type=Tail)
         else:
@@ -165,6 +170,10 @@ class Triage:
         if told_already or (decision.told and any(one.told_ms is not None for one in same)):
             decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
         place.held[key] = held = Held(signal, one, decision)
+        factor = self.feedback.factor(signal.series, now_ms)
+        if decision.told or decision.rate <= decision.limit / factor * MOST_LENIENT:
+            limit = decision.limit / factor
+            self.feedback.remember(Past(now_ms, cell, signal.series, decision.rate, limit, decision.reason))
         if not decision.told:
             return []
         told = [(cell, key, held)]
@@ -188,6 +197,7 @@ class Triage:
         rate, partners = false_alarm_rate(one, (held.candidate for held in others), series, nearby)
         share = self._here[number] / series
         limit, left = self._ledger.pools[number].limit(pool_budget(self._budget, number), share, now_ms)
+        limit *= self.feedback.factor(one.series, now_ms)
         reason = BudgetReason.TOLD
         if rate > limit:
             reason = BudgetReason.TOO_COMMON
