@@ -18,6 +18,7 @@ class Closed(NamedTuple):
     cell: str
     category: str
     reports: int
+    near: tuple[str, ...] = ()
 
 
 class Windows(msgspec.Struct):
@@ -30,6 +31,7 @@ class Windows(msgspec.Struct):
     category: str
     next_ms: int
     requests: dict[int, set[str]] = msgspec.field(default_factory=dict)
+    near: tuple[str, ...] = ()
 
 
 def category_of(event: GridEvent) -> str:
@@ -70,6 +72,7 @@ class EventCounts:
         key = f"{event.grid_id}/{category_of(event)}"
         found = self._windows.setdefault(key, Windows(event.grid_id, category_of(event), begin))
         found.next_ms = min(found.next_ms, begin)
+        found.near = event.near or found.near
         found.requests.setdefault(begin, set()).add(event.service_request_id)
         self._changed.add(key)
         self._next_ms = due if self._next_ms is None else min(self._next_ms, due)
@@ -85,7 +88,7 @@ class EventCounts:
             while found.next_ms + window <= last_end:
                 requests = found.requests.pop(found.next_ms, set())
                 found.next_ms += window
-                closed.append(Closed(found.next_ms, found.cell, found.category, len(requests)))
+                closed.append(Closed(found.next_ms, found.cell, found.category, len(requests), found.near))
                 if not found.requests:  # after a long pause of the clock, a week of zeros says it all
                     found.next_ms = max(found.next_ms, last_end - MOST_ZEROS_MS // window * window)
             self._changed.add(key)

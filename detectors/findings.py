@@ -162,7 +162,7 @@ def unusual(
     word = METRICS[metric].name
     text = f"{series}: {word} {value:g} where {expected:.3g} is expected at this hour ({WORDS[statistic]})"
     found = _signal(sensor, series, LEARNED, reason, level, time_ms, at, value=value, expected=expected)
-    return found if ends else msgspec.structs.replace(found, text=text, score=score, near=sensor.near)
+    return found if ends else msgspec.structs.replace(found, text=text, score=score)
 
 
 def position(rows: Rows, i: int) -> Position:
@@ -197,6 +197,7 @@ def _signal(
         value=value,
         expected=expected,
         threshold=threshold,
+        near=sensor.near,
         text=text,
     )
 

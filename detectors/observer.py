@@ -6,7 +6,6 @@ from the frames' ticks alone: what has gone quiet, and which windows of grid eve
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,17 +13,29 @@ import numpy as np
 from detectors import episodes, kernel
 from detectors.civil import CivilHours
 from detectors.counting import Closed, EventCounts, category_of, counts
-from detectors.findings import EVENT, Findings, limit_reason
-from detectors.layout import NEVER, RESULT, RULES
+from detectors.findings import EVENT, Findings
+from detectors.layout import NEVER, RESULT
 from detectors.lessons import Lessons
+from detectors.rules import rules_of
 from detectors.states import States
 from detectors.sums import Sums
+from detectors.verdicts import verdicts_of
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
-from gridbeacon.model import Born, CellResidual, GridEvent, PlaceSum, Position, Sensor, Signal, Tick
+from gridbeacon.model import (
+    Born,
+    CellResidual,
+    GridEvent,
+    PlaceSum,
+    Position,
+    ReportCount,
+    Sensor,
+    Signal,
+    Tick,
+)
 from gridbeacon.places import levels_of
-from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
+from gridbeacon.reasons import REASON_NUMBER, Level, Reason
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
 
@@ -50,7 +61,8 @@ class Heard(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What one frame meant: its rows judged (less repeats), its events, findings in order, the time to pass on (or
-    None), how many rows and events were repeats, the learned series that are new, and the sums that are closed."""
+    None), how many rows and events were repeats, the learned series that are new, the sums that are closed, and the
+    reports counted in windows that are."""
 
     judged: Judged
     events: tuple[GridEvent, ...]
@@ -60,6 +72,7 @@ class Observed:
     born: tuple[Born, ...] = ()
     sums: tuple[PlaceSum, ...] = ()
     cells: tuple[CellResidual, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
 
 
 class Observer:
@@ -118,9 +131,10 @@ class Observer:
         for event in events:
             if counts(event):
                 self._counts.add(event, clock.time_ms)
-                if event.service_code.casefold() in self._urgent:
-                    signals.append(_urgent(event))
+            if event.service_code.casefold() in self._urgent:
+                signals.append(_urgent(event))
         moved = [clock.hear(tick) for tick in frame.ticks]
+        reported: list[Closed] = []
         if any(moved) and clock.time_ms is not None:
             at = Position(LOG, self._partition, offset)
             if self._live:
@@ -129,6 +143,7 @@ class Observer:
                 signals.append(self._findings.gone_quiet(source, int(self.states.sources["deadline_ms"][source]), at))
             self._lessons.forget(clock.time_ms)
             closed = self._counts.close(clock.time_ms)
+            reported = [one for one in closed if one.reports]
             if closed:
                 more, found = self._judge_counts(closed, len(rows), offset)
                 judged = joined(judged, more)
@@ -138,7 +153,20 @@ class Observer:
         sums, cells = ((), ()) if self._sums is None else self._sums.take()
         repeats = repeated_lessons + repeated_rows + repeated_events
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
-        return Observed(judged, events, numbered, self._tick(), repeats, self._born(), sums, cells)
+        return Observed(
+            judged=judged,
+            events=events,
+            signals=numbered,
+            tick=self._tick(),
+            repeats=repeats,
+            born=self._born(),
+            sums=sums,
+            cells=cells,
+            counts=tuple(
+                ReportCount(end_ms=c.end_ms, cell=c.cell, category=c.category, reports=c.reports, near=c.near)
+                for c in reported
+            ),
+        )
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; None removes the key."""
@@ -237,7 +265,7 @@ class Observer:
         signals = sorted(signals + learned.signals, key=lambda pair: pair[0])
         cells = states.cells
         grid = tuple(cells[source] for source in at_source.tolist())
-        return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
+        return verdicts_of(rows, grid, results, learned), [signal for _, signal in signals]
 
     @staticmethod
     def _add(sums: Sums, rows: Rows, at_series: I8, learned: episodes.Learned) -> None:
@@ -254,44 +282,14 @@ class Observer:
                 learned.learned[at],
             )
 
-    def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
-        state, reason = learned.state, learned.reason
-        never = kernel.IS_LEARNED[rows.metric] == 0
-        state[never], reason[never] = State.NORMAL, REASON_NUMBER[Reason.WITHIN_BAND]
-        direction, confidence = learned.direction, learned.confidence
-        # Whatever breaks a limit says so, whatever is doubted says that instead.
-        level = results["after"].max(axis=1)
-        for i in np.flatnonzero(level).tolist():
-            block = int(results["after"][i].argmax())
-            state[i], reason[i] = State.ANOMALOUS, REASON_NUMBER[limit_reason(int(rows.metric[i]), block)]
-            direction[i] = 1
-            confidence[i] = 1.0 if np.isnan(rows.confidence[i]) else rows.confidence[i]
-        for bit, said, word in _DOUBTED:
-            off = (results["flags"] & bit) != 0
-            state[off], reason[off] = said, REASON_NUMBER[word]
-        return Judged(
-            rows=rows,
-            grid=grid,
-            state=state,
-            reason=reason,
-            level=level,
-            expected=learned.expected,
-            lower=learned.lower,
-            upper=learned.upper,
-            alarm=learned.alarm,
-            severity=learned.severity,
-            signal=learned.signal,
-            direction=direction,
-            confidence=confidence,
-            history=results["history"],
-        )
-
     def _judge_counts(self, closed: list[Closed], index: int, offset: int) -> tuple[Judged, list[Signal]]:
         names = tuple(dict.fromkeys(f"{one.cell}/{one.category}" for one in closed))
         secs = self._config.detect.event_window_secs
         for one in closed:
             name = f"{one.cell}/{one.category}"
-            self.states.define(Sensor(sensor_id=name, kind=Kind.EVENTS, grid_id=one.cell, interval_secs=secs))
+            self.states.define(
+                Sensor(sensor_id=name, kind=Kind.EVENTS, grid_id=one.cell, interval_secs=secs, near=one.near)
+            )
         number = {name: n for n, name in enumerate(names)}
         n = len(closed)
         rows = Rows(
@@ -369,45 +367,21 @@ class Observer:
         return Tick(f"{LOG}/{self._partition}", now, of)
 
 
-#: What a doubted row says, weakest last.
-_DOUBTED = (
-    (kernel.LOW_CONFIDENCE, State.WARMING_UP, Reason.LOW_CONFIDENCE),
-    (kernel.LOW_COVERAGE, State.WARMING_UP, Reason.LOW_COVERAGE),
-    (kernel.STUCK, State.ANOMALOUS, Reason.STUCK),
-    (kernel.JUMP, State.ANOMALOUS, Reason.IMPOSSIBLE_JUMP),
-    (kernel.LATE, State.WARMING_UP, Reason.LATE),
-    (kernel.DUPLICATE, State.WARMING_UP, Reason.DUPLICATE),
-)
-
-
-def rules_of(config: Config) -> Any:
-    """Return what the configuration asks of every row: one record of ``layout.RULES`` in an array."""
-    limits, quality = config.limits, config.quality
-    rules = np.zeros(1, RULES)
-    ladders = (limits.moving, limits.stairs, limits.standing)
-    rules["ladders"] = [(one.blue, one.yellow, one.orange, one.red) for one in ladders]
-    rules["hysteresis_per_m2"] = limits.hysteresis_per_m2
-    rules["hold_ms"] = round(limits.for_secs * 1000)
-    rules["shares"] = limits.capacity_shares
-    rules["flows"] = (limits.flow_level_per_m_min, limits.flow_stairs_per_m_min)
-    rules["inflow_minutes"] = limits.inflow_minutes
-    rules["stuck_repeats"] = quality.stuck_repeats
-    rules["jump_from_per_m2"] = quality.jump_from_per_m2
-    rules["min_coverage"], rules["min_confidence"] = quality.min_coverage, quality.min_confidence
-    return rules
-
-
 def _urgent(event: GridEvent) -> Signal:
+    """Return the finding that a report of an urgent code is; it ends when the report proves false."""
     verified = event.verification == "verified"
+    level = Level.ORANGE if verified else Level.YELLOW
     return Signal(
         cell=event.grid_id,
         layer=EVENT,
         series=f"{Kind.EVENTS}/{event.grid_id}/{event.service_code}",
         reason=Reason.URGENT_REPORT,
-        level=Level.ORANGE if verified else Level.YELLOW,
+        level=level if counts(event) else Level.NONE,
         time_ms=event.reported_ms,
         lineage=event.position,
         kind=Kind.EVENTS,
+        near=event.near,
+        request=event.service_request_id,
         text=f"{event.service_name or category_of(event)} reported by {event.reporter_role or 'someone'}"
         + (", verified" if verified else ""),
     )

@@ -5,23 +5,39 @@ event time, so that the way in which producers interleave changes nothing. Live,
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import KINDS, AlertBook, Step
+from gridbeacon.alert_book import Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import Event
-from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Lesson, Position, Signal, SignalBatch, Transition
+from gridbeacon.model import (
+    Action,
+    Alert,
+    Asked,
+    Decision,
+    Evidence,
+    Lesson,
+    Position,
+    Signal,
+    SignalBatch,
+    SituationReport,
+    Transition,
+)
 from gridbeacon.places import levels_of, partition_of
-from gridbeacon.reasons import Level
-from gridbeacon.situation import LEARNED, RULES, assess
+from gridbeacon.reasons import BudgetReason, Level
+from gridbeacon.situation import LEARNED
+from gridbeacon.situations import KINDS, Situations
 from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
 
 LOG = "signals"
+EVENTS_KEPT = 500
+"""So many reports stand in one cell at once, the latest; each is stored all the same."""
 
 
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,11 +48,12 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class CellState(msgspec.Struct):
-    """All that is known of one cell."""
+    """All that is known of one cell: what stands in it, what is held back, what waits for its time, what adjoins it."""
 
     findings: dict[str, Finding] = msgspec.field(default_factory=dict)
     learned: Place = msgspec.field(default_factory=Place)
     waiting: list[Signal] = msgspec.field(default_factory=list)
+    near: tuple[str, ...] = ()
 
     def next_ms(self) -> int | None:
         """Return when something happens here without a further message, or None."""
@@ -45,6 +62,11 @@ class CellState(msgspec.Struct):
         expires = self.learned.expires_ms()
         times += [] if expires is None else [expires]
         return min(times, default=None)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is known of it."""
+        return not (self.findings or self.learned.held or self.waiting or self.learned.told_ms is not None)
 
 
 class Heard(msgspec.Struct):
@@ -64,8 +86,8 @@ class Assessor:
         self.repeats = 0
         self._heard = Heard()
         self._cells: dict[str, CellState] = {}
-        self._book = AlertBook(config)
-        self._awake: set[str] = set()
+        self._situations = Situations(config)
+        self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
         self._levels = levels_of(config)
@@ -83,26 +105,32 @@ class Assessor:
         self._heard.taken[batch.partition] = batch.offset
         if batch.tick is not None:
             self._heard.clock.hear(batch.tick)
-        steps: list[Step] = []
         replayed = self.config.clock == "event"
         now = self._heard.clock.time_ms
         self._triage.count(batch, None if replayed else now or 0)
-        touched = dict.fromkeys(signal.cell for signal in batch.signals)
+        steps: list[Step] = []
+        touched: dict[str, None] = {}
         for signal in batch.signals:
-            cell = self._cells.setdefault(signal.cell, CellState())
             if replayed:
-                insort(cell.waiting, signal, key=lambda s: (s.time_ms, s.series))
+                insort(self._cell(signal.cell).waiting, signal, key=_order)
+                touched[signal.cell] = None
             else:
-                touched |= dict.fromkeys(self._take(cell, signal, signal.time_ms if now is None else now))
-        for name in touched:
-            self._changed.add(name)
-            self._awake.add(name)
-            if not replayed:
-                at_ms = now if now is not None else max(s.time_ms for s in batch.signals)
-                steps += self._judge(name, self._cells[name], at_ms)
+                touched |= dict.fromkeys(self._take(signal, signal.time_ms if now is None else now))
+        if replayed:
+            for name in touched:
+                self._touch(name)
+        elif touched:
+            at_ms = now if now is not None else max(s.time_ms for s in batch.signals)
+            self._look(touched, at_ms)
+            steps += self._situations.settle(at_ms, self._findings_of)
         if now is not None:
             steps += self._pass_time(now)
         return self._number(steps, offset)
+
+    def take_reports(self) -> list[SituationReport]:
+        """Return what is to be reported of situations since the last call, in order."""
+        reports, self._situations.reports = self._situations.reports, []
+        return reports
 
     def act(self, asked: Asked, offset: int) -> list[Transition]:
         """Do what a person asks for in the message at ``offset``; return the transitions, the answer first.
@@ -111,7 +139,7 @@ class Assessor:
         """
         now = self._heard.clock.time_ms
         at_ms = asked.sent_ms if now is None else now
-        steps = self._book.act(asked, at_ms)
+        steps = self._situations.book.act(asked, at_ms)
         if steps and steps[0].fresh and steps[0].event.event == Event.FEEDBACK:
             steps[0] = self._learn(steps[0], at_ms, offset)
         if not isinstance(asked, Action) and not self._answers(asked.silence_id):
@@ -132,8 +160,8 @@ class Assessor:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
         records += self._triage.changed()
-        records += self._book.changed()
-        for name in self._changed:
+        records += self._situations.changed()
+        for name in sorted(self._changed):
             cell = self._cells.get(name)
             records.append((b"cell:" + name.encode(), None if cell is None else msgspec.json.encode(cell)))
         self._changed.clear()
@@ -147,19 +175,18 @@ class Assessor:
         kind, _, name = key.decode().partition(":")
         if kind in (LEDGER, CENSUS, TAIL, FEEDBACK):
             self._triage.restore(kind, name, value)
-            return
-        if kind in KINDS:
-            self._book.restore(kind, name, value)
-            return
-        if kind != "cell":
+        elif kind in KINDS:
+            self._situations.restore(kind, name, value)
+        elif kind == "cell":
+            self._cells[name] = msgspec.json.decode(value, type=CellState)
+            self._call(name)
+        else:
             raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
-        self._cells[name] = msgspec.json.decode(value, type=CellState)
-        self._awake.add(name)
 
     @property
     def open_alerts(self) -> list[Alert]:
         """The alerts of this partition that have not cleared."""
-        return self._book.open_alerts
+        return self._situations.book.open_alerts
 
     def _learn(self, step: Step, at_ms: int, offset: int) -> Step:
         """Apply a feedback to the learned layer; return the step with its effect in words."""
@@ -171,85 +198,114 @@ class Assessor:
             msgspec.structs.replace(one, position=Position(LOG, self.partition, offset, n))
             for n, one in enumerate(effect.lessons)
         ]
-        return self._book.annotate(step, effect.words)
+        return self._situations.book.annotate(step, effect.words)
 
-    def _take(self, cell: CellState, signal: Signal, now_ms: int) -> list[str]:
-        """Take one finding; return the other cells in which something is told because of it."""
+    def _cell(self, name: str) -> CellState:
+        return self._cells.setdefault(name, CellState())
+
+    def _take(self, signal: Signal, now_ms: int) -> list[str]:
+        """Take one finding; return the cells in which something else stands than before."""
+        cell = self._cell(signal.cell)
+        if signal.near and signal.near != cell.near:
+            cell.near = tuple(sorted({*cell.near, *signal.near}))
         key = f"{signal.layer}|{signal.series}|{signal.reason}"
+        if signal.layer == "event":  # each report stands for itself
+            key += f"|{signal.request or '/'.join(map(str, signal.lineage))}"
+        before = cell.findings.get(key)
         if signal.level is Level.NONE:
             cell.findings.pop(key, None)
             self._triage.end(cell.learned, key, now_ms)
-            return []
+            return [signal.cell]
         if signal.layer == LEARNED:
-            return self._take_learned(signal, key, now_ms)
-        lapses = now_ms + int(self.config.situate.event_hold_secs * 1000) if signal.layer == "event" else None
-        cell.findings[key] = Finding(_evidence(signal, signal.time_ms), lapses)
-        return []
+            return self._take_learned(cell, signal, key, now_ms)
+        since_ms = signal.time_ms if before is None else before.evidence.since_ms
+        lapses = None
+        if signal.layer == "event":
+            lapses = now_ms + int(self.config.situate.event_hold_secs * 1000)
+            while len(cell.findings) >= EVENTS_KEPT and (oldest := _oldest_report(cell)) is not None:
+                del cell.findings[oldest]
+        cell.findings[key] = Finding(_evidence(signal, since_ms), lapses)
+        return [signal.cell]
 
-    def _take_learned(self, signal: Signal, key: str, now_ms: int) -> list[str]:
+    def _take_learned(self, cell: CellState, signal: Signal, key: str, now_ms: int) -> list[str]:
         """Let the alarm budget decide on a learned finding, and on those that it corroborates."""
         above = (signal.cell[:digits] for digits in self._levels)
         around = (signal.cell, *signal.near, *above)
         places = {name: self._cells[name].learned for name in around if name in self._cells}
         told = self._triage.consider(signal.cell, places, key, signal, now_ms)
+        if not told and self._situations.cooldown.of(signal.cell, now_ms):
+            held = cell.learned.held[key]
+            held.decision = msgspec.structs.replace(held.decision, reason=BudgetReason.COOL_DOWN)
+            told = [(signal.cell, key, held)]
         for name, k, held in told:
             since_ms = held.candidate.since_ms
             self._cells[name].findings[k] = Finding(_evidence(held.signal, since_ms, held.decision))
-            self._changed.add(name)
-            self._awake.add(name)
-        return [name for name, *_ in told if name != signal.cell]
+        return [signal.cell, *(name for name, *_ in told)]
 
     def _pass_time(self, until_ms: int) -> list[Step]:
-        """Let everything happen that is due up to and including ``until_ms``, in order of time and cell."""
+        """Let everything happen that is due up to and including ``until_ms``, in order of time."""
         steps: list[Step] = []
-        due: list[tuple[int, str]] = []
-        for name in sorted(self._awake):
-            self._call(due, name, until_ms)
-        while True:
-            book_ms = self._book.next_ms()
-            # What comes in at the same instant counts first: it may keep an alert from clearing.
-            if book_ms is not None and book_ms <= until_ms and (not due or book_ms < due[0][0]):
-                steps += self._book.pass_time(book_ms)
-                continue
-            if not due:
-                break
-            at_ms, name = heappop(due)
-            cell = self._cells.get(name)
-            if cell is None or cell.next_ms() != at_ms:
-                continue  # it was called twice
-            self._triage.pass_time(at_ms)
-            self._changed.add(name)
-            others: dict[str, None] = {}
-            while cell.waiting and cell.waiting[0].time_ms == at_ms:
-                others |= dict.fromkeys(self._take(cell, cell.waiting.pop(0), at_ms))
-            cell.learned.forget(at_ms)
-            for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= at_ms]:
-                del cell.findings[key]
-            for other in (name, *others):
-                steps += self._judge(other, self._cells[other], at_ms)
-                self._call(due, other, until_ms)
+        while (at_ms := self._next_ms()) is not None and at_ms <= until_ms:
+            steps += self._happen(at_ms)
         self._triage.pass_time(until_ms)
         return steps
 
-    def _call(self, due: list[tuple[int, str]], name: str, until_ms: int) -> None:
-        """Put a cell on the list when something is due in it; let it sleep, or go, when nothing ever is."""
-        cell = self._cells[name]
-        next_ms = cell.next_ms()
-        if next_ms is not None and next_ms <= until_ms:
-            heappush(due, (next_ms, name))
-        if next_ms is None:
-            self._awake.discard(name)
-            if not (cell.findings or cell.learned.held):
-                del self._cells[name]
-                self._changed.add(name)
+    def _happen(self, at_ms: int) -> list[Step]:
+        """Let everything happen that is due at one instant: what comes in counts before what ends by itself."""
+        self._triage.pass_time(at_ms)
+        due: set[str] = set()
+        while self._due and self._due[0][0] <= at_ms:
+            _, name = heappop(self._due)
+            cell = self._cells.get(name)
+            if cell is not None and cell.next_ms() == at_ms:
+                due.add(name)
+        touched = dict.fromkeys(sorted(due))
+        for name in sorted(due):
+            waiting = self._cells[name].waiting
+            while waiting and waiting[0].time_ms == at_ms:
+                touched |= dict.fromkeys(self._take(waiting.pop(0), at_ms))
+        for name in due:
+            cell = self._cells[name]
+            cell.learned.forget(at_ms)
+            for key in [k for k, f in cell.findings.items() if f.until_ms is not None and f.until_ms <= at_ms]:
+                del cell.findings[key]
+        self._look(touched, at_ms)
+        return self._situations.pass_time(at_ms, self._findings_of)
 
-    def _judge(self, name: str, cell: CellState, at_ms: int) -> list[Step]:
-        """Assess the cell by each rule and tell the book."""
-        steps: list[Step] = []
-        for rule in RULES:
-            situation = assess(name, rule, (f.evidence for f in cell.findings.values()))
-            steps += self._book.situation(f"{name}|{rule}", situation, at_ms)
-        return steps
+    def _next_ms(self) -> int | None:
+        """Return when something happens without a further message, or None."""
+        while self._due:
+            at_ms, name = self._due[0]
+            cell = self._cells.get(name)
+            if cell is not None and cell.next_ms() == at_ms:
+                break
+            heappop(self._due)  # it was called twice
+        times = [self._due[0][0] if self._due else None, self._situations.next_ms()]
+        return min((ms for ms in times if ms is not None), default=None)
+
+    def _look(self, names: Iterable[str], at_ms: int) -> None:
+        """Say what stands in cells that something has come to, or gone from."""
+        for name in names:
+            cell = self._cells[name]
+            self._situations.look(name, (f.evidence for f in cell.findings.values()), cell.near, at_ms)
+            self._touch(name)
+
+    def _touch(self, name: str) -> None:
+        """Say that a cell changed: the next checkpoint writes it, and its next time is called."""
+        self._changed.add(name)
+        if self._cells[name].empty:
+            del self._cells[name]
+        else:
+            self._call(name)
+
+    def _call(self, name: str) -> None:
+        next_ms = self._cells[name].next_ms()
+        if next_ms is not None:
+            heappush(self._due, (next_ms, name))
+
+    def _findings_of(self, name: str) -> Iterable[Evidence]:
+        cell = self._cells.get(name)
+        return () if cell is None else (f.evidence for f in cell.findings.values())
 
     def _answers(self, silence_id: str) -> bool:
         """Return whether this partition speaks of a silence, which every partition hears of."""
@@ -275,6 +331,15 @@ class Assessor:
         return transitions
 
 
+def _order(signal: Signal) -> tuple[int, str, str, str]:
+    return signal.time_ms, signal.series, signal.reason, signal.request
+
+
+def _oldest_report(cell: CellState) -> str | None:
+    reports = ((f.until_ms, key) for key, f in cell.findings.items() if f.until_ms is not None)
+    return min(reports, default=(0, None))[1]
+
+
 def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> Evidence:
     return Evidence(
         series=signal.series,
@@ -288,4 +353,6 @@ def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> 
         threshold=signal.threshold,
         text=signal.text if budget is None else f"{signal.text}; {in_words(budget)}",
         budget=budget,
+        cell=signal.cell,
+        request=signal.request,
     )

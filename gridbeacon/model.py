@@ -123,7 +123,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names)."""
+    """One report of a grid worker or a citizen, by cell, without any personal field (Open311 GeoReport v2 names).
+
+    ``near`` are the cells that adjoin its own.
+    """
 
     service_request_id: str
     service_code: str
@@ -145,6 +148,7 @@ class GridEvent(msgspec.Struct, frozen=True, kw_only=True):
     long: float | None = None
     updated_ms: int | None = None
     expected_ms: int | None = None
+    near: tuple[str, ...] = ()
 
 
 class Tick(NamedTuple):
@@ -191,7 +195,8 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
     ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own.
+    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own; ``request`` is the
+    report that it is about, if it is one.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -210,6 +215,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     score: float | None = None
     near: tuple[str, ...] = ()
     text: str = ""
+    request: str = ""
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -252,6 +258,16 @@ class CellResidual(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     masked: int
 
 
+class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How many reports of a category came from a cell in the window that ended at ``end_ms``; 0 is not said."""
+
+    end_ms: int
+    cell: str
+    category: str
+    reports: int
+    near: tuple[str, ...] = ()
+
+
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
 
@@ -259,7 +275,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
     cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` and
-    ``cells`` are of slots that are over.
+    ``cells`` are of slots that are over, ``counts`` those of reports in windows that are closed.
     """
 
     partition: int
@@ -271,6 +287,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
     cells: tuple[CellResidual, ...] = ()
+    counts: tuple[ReportCount, ...] = ()
 
 
 class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="action"):
@@ -352,7 +369,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def told(self) -> bool:
         """Whether it is to be told."""
-        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION)
+        return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -400,6 +417,23 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     findings: int = 0
     opened_ms: int = 0
     follows: str = ""
+
+
+class SituationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One message of the ``situations`` topic: a situation as it stands, for tables and maps.
+
+    ``version`` counts its reports from 1; ``state`` is ``active``, ``unknown`` or ``cleared``, and then ``merged_into``
+    may name the situation that goes on for it; ``alert_id`` is the alert that it became.
+    """
+
+    situation: Situation
+    version: int
+    area: str
+    state: ConditionState
+    highest_level: Level
+    changed_ms: int
+    alert_id: str
+    merged_into: str = ""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -503,7 +537,11 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none."""
+    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none.
+
+    ``type`` and ``reason`` are those of the notice, ``profile`` is the form of the body. Without a notice it says that
+    an endpoint's state changed (``outcome``).
+    """
 
     notice_id: str
     alert_id: str
@@ -515,6 +553,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     outcome: str
     detail: str = ""
+    type: str = ""
+    reason: str = ""
+    profile: str = ""
 
 
 def plain(value: Any) -> Any:

@@ -66,6 +66,16 @@ def source_of(series: str) -> str:
     return series.rpartition("/")[0]
 
 
+def kind_of(series: str) -> str:
+    """Return ``crowd``, ``traffic`` or ``events``: what a series, or the sum over an area, is about.
+
+    >>> kind_of("crowd/CAM-1/people_count"), kind_of("area/310101/traffic.intensity_per_h")
+    ('crowd', 'traffic')
+    """
+    kind, _, rest = series.partition("/")
+    return rest.rpartition("/")[2].partition(".")[0] if kind == AREA else kind
+
+
 def class_of(series: str) -> str:
     """Return the class of a series, ``kind/metric``.
 

@@ -302,6 +302,8 @@ class BudgetReason(StrEnum):
     """It belongs to an alarm that was told already, and costs nothing."""
     TOO_COMMON = "too_common"
     """As odd as this comes more often than the limit allows."""
+    COOL_DOWN = "cool_down"
+    """An alert cleared here not long ago: it is told whatever it is worth, and costs nothing."""
     TOO_WEAK_ALONE = "too_weak_alone"
     """Its score is too small for a finding that nothing corroborates."""
 
@@ -314,6 +316,10 @@ class DeliveryOutcome(StrEnum):
     PERMANENT = "permanent"
     DISABLED = "disabled"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """Not sent: the fallback has had a later notice of the alert, which says all that this one does."""
+    ENABLED = "enabled"
+    """No attempt: an endpoint that was disabled gets notices again."""
 
 
 class CalendarMode(StrEnum):

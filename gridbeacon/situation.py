@@ -1,19 +1,39 @@
-"""Assess: the findings that stand in one cell -> the situations they amount to."""
+"""Assess: the findings that stand together in a cell and its neighbours -> the situation that they amount to."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import is_together, source_of
-from gridbeacon.reasons import Certainty, Level, Reason
+from gridbeacon.places import is_together, kind_of, source_of
+from gridbeacon.reasons import Certainty, Level, Reason, SituationKind
+from gridbeacon.sentence import sentence
 
-#: The rules by which findings of a cell become a situation: danger to people, and data that can't be trusted.
+#: The rules by which findings become a situation: danger to people, and data that can't be trusted.
 SAFETY = "safety"
 DATA_HEALTH = "data_health"
 RULES = (SAFETY, DATA_HEALTH)
 
-
 LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
+EVIDENCE_KEPT = 60
+"""So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
+_MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
+_URGENT = "urgent"
+
+
+class Place(NamedTuple):
+    """Of a situation: its name, the cell where it began and when, all its cells, and what it follows.
+
+    ``recurs`` says that an alert cleared here not long ago: then it is told from yellow on.
+    """
+
+    name: str
+    cell: str
+    opened_ms: int
+    cells: tuple[str, ...]
+    follows: str = ""
+    recurs: bool = False
+    split_off: bool = False
 
 
 def rule_of(evidence: Evidence) -> str:
@@ -21,38 +41,146 @@ def rule_of(evidence: Evidence) -> str:
     return DATA_HEALTH if evidence.layer == "quality" else SAFETY
 
 
-def assess(cell: str, rule: str, findings: Iterable[Evidence]) -> Situation | None:
-    """Return what the findings of one cell amount to by one rule, or None when none of them counts.
+def is_core(evidence: Evidence) -> bool:
+    """Return whether a finding makes its cell a place at orange or red."""
+    return evidence.level >= Level.ORANGE and evidence.layer in ("limit", "event")
 
-    The level is that of the worst finding. Learned findings alone are blue from one source and yellow from two or
-    more, never higher: what is unusual is not yet dangerous. A crossed limit is Observed; two kinds of evidence, or a
-    report that people have verified (orange), are Likely; the rest is Possible.
+
+def is_diffuse(evidence: Evidence) -> bool:
+    """Return whether a finding has no exact place: it is only unusual, a count of reports, or about data."""
+    return evidence.layer in (LEARNED, "quality", "scan")
+
+
+def assess(
+    place: Place,
+    rule: str,
+    findings: Iterable[Evidence],
+    at_ms: int,
+    near: Callable[[str], Iterable[str]] = lambda _: (),
+    quiet: frozenset[str] | None = None,
+) -> Situation | None:
+    """Return what the findings of a situation's cells amount to by one rule at a time, None when none of them counts.
+
+    The level is that of the worst finding, and never below it:
+
+    - what is only unusual, or reported more often than usual, is blue from one source, yellow from several;
+    - two kinds of witness raise it by one (``corroborated``): a broken limit and people's reports in the same cell or
+      one next to it (``near`` names those); to red only when one of the reports is urgent. Sensors that are unusual
+      beside a limit or a report raise blue to yellow, no further;
+    - a situation that ``recurs`` is yellow at least.
+
+    A crossed limit is Observed; two kinds of evidence, or a report that people have verified (orange), are Likely; the
+    rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the findings say).
     """
     everything = tuple(findings)
-    standing = sorted(
-        (e for e in everything if rule_of(e) == rule), key=lambda e: (-e.level, e.since_ms, e.series, e.reason)
-    )
+    standing = [e for e in everything if rule_of(e) == rule]
     if not standing:
         return None
-    quiet = {e.series for e in everything if e.reason is Reason.GONE_QUIET}
+    standing.sort(key=lambda e: (-e.level, e.since_ms, e.series, e.reason, e.request))
+    if quiet is None:
+        quiet = frozenset(e.series for e in everything if e.reason is Reason.GONE_QUIET)
     top = standing[0]
     layers = {e.layer for e in standing}
-    level = top.level
-    if rule == SAFETY and layers == {LEARNED}:
-        sources = {source_of(e.series) for e in standing}
-        several = len(sources) > 1 or any(is_together(source) for source in sources)
-        level = Level.YELLOW if several else Level.BLUE
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not is_together(source_of(e.series))]
+    level, reason = top.level, top.reason
+    if rule == SAFETY:
+        level = _corroborated(standing, near)
+        if level > top.level:
+            reason = Reason.CORROBORATED if layers - {LEARNED, "scan"} else top.reason
+        if place.recurs and level < Level.YELLOW:
+            level, reason = Level.YELLOW, Reason.RECURRED
+    if place.split_off and reason is top.reason:
+        reason = Reason.SPLIT_OFF
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
     return Situation(
-        cell=cell,
+        situation_id=place.name,
+        cell=place.cell,
         rule=rule,
+        kind=_kind(standing),
         level=level,
-        reason=top.reason,
+        reason=reason,
         certainty=_certainty(layers, top),
         data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
-        headline=top.text + (f" (and {len(standing) - 1} more)" if len(standing) > 1 else ""),
-        evidence=tuple(standing),
+        headline=sentence(standing, len(place.cells), min(e.since_ms for e in standing), at_ms),
+        evidence=tuple(standing[:EVIDENCE_KEPT]),
+        centre=top.cell or place.cell,
+        cells=place.cells,
+        findings=len(standing),
+        opened_ms=place.opened_ms,
+        follows=place.follows,
     )
+
+
+def _of_people_or_several(e: Evidence) -> bool:
+    """Return whether a finding is of no single sensor that could go quiet."""
+    return e.series.startswith("events/") or is_together(e.series)
+
+
+def _witness(e: Evidence) -> str:
+    """Return what kind of witness a finding is."""
+    if e.layer == "limit":
+        return _MEASURED
+    if e.layer in ("event", "scan") or kind_of(e.series) == "events":
+        return _REPORTED
+    return _SENSED if e.layer == LEARNED else e.layer
+
+
+def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]) -> Level:
+    """Return the level that the witnesses amount to together, ``standing`` worst first."""
+    top = standing[0]
+    hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
+    if not hard:  # what is unusual is not yet dangerous
+        sources = {source_of(e.series) for e in standing}
+        # An area, and a cell's kinds together, are several sources by themselves.
+        several = len(sources) > 1 or any(is_together(source) for source in sources)
+        return Level.YELLOW if several else min(top.level, Level.YELLOW)
+    by_cell: dict[str, dict[str, set[str]]] = {}
+    for e in standing:
+        by_cell.setdefault(e.cell, {}).setdefault(_witness(e), set()).add(source_of(e.series))
+        if e.layer == "event":
+            by_cell[e.cell].setdefault(_URGENT, set())
+    best = top.level
+    seen: set[tuple[str, str, str]] = set()
+    for e in hard:
+        mine, source = _witness(e), source_of(e.series)
+        if e.level < best:
+            break
+        if (e.cell, mine, source) in seen:
+            continue
+        seen.add((e.cell, mine, source))
+        around = [by_cell[cell] for cell in {e.cell, *near(e.cell)} if cell in by_cell]
+        others = {witness for one in around for witness in one if witness != mine}
+        if e.level is not Level.RED and {_MEASURED, _REPORTED} <= {mine, *others}:
+            urgent = e.layer == "event" or _URGENT in others
+            best = max(best, min(Level(e.level + 1), Level.RED if urgent else Level.ORANGE))
+        elif e.level is Level.BLUE and any(
+            sources - {source} for one in around for witness, sources in one.items() if witness != mine
+        ):
+            best = max(best, Level.YELLOW)
+    return best
+
+
+def _kind(standing: list[Evidence]) -> SituationKind:
+    """Return what the worst findings are about."""
+    top = standing[0]
+    if top.layer == "quality":
+        lost = top.reason is Reason.GONE_QUIET
+        return SituationKind.DATA_LOSS if lost else SituationKind.DATA_DOUBT
+    if top.layer == "forecast":
+        return SituationKind.FORECAST
+    if _witness(top) == _REPORTED:
+        # People report what they see; when sensors see it too, it is named after what they see.
+        top = next((e for e in standing if e.layer == "limit"), top)
+    if _witness(top) == _REPORTED:
+        return SituationKind.INCIDENT_REPORTS
+    if kind_of(top.series) == "traffic":
+        return SituationKind.TRAFFIC_SHOCK
+    return SituationKind.COUNTERFLOW if _both_ways(standing) else SituationKind.CROWDING
+
+
+def _both_ways(standing: list[Evidence]) -> bool:
+    """Return whether at one source more people than usual come and go at once."""
+    above = {e.series for e in standing if e.reason is Reason.ABOVE_EXPECTED}
+    return any(f"{source_of(s)}/people_count_away" in above for s in above if s.endswith("/people_count_towards"))
 
 
 def _certainty(layers: set[str], top: Evidence) -> Certainty:

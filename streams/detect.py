@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, CellResidual, PlaceSum, Signal, SignalBatch
+from gridbeacon.model import Born, CellResidual, PlaceSum, ReportCount, Signal, SignalBatch
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import decode_frame, encode_scored
@@ -58,8 +58,12 @@ class DetectMachine(Machine):
         cells: dict[int, list[CellResidual]] = {}
         for residual in observed.cells:
             cells.setdefault(partition_of(area_of(residual.cell, digits), count), []).append(residual)
+        reports: dict[int, list[ReportCount]] = {}
+        for counted in observed.counts:
+            reports.setdefault(partition_of(area_of(counted.cell, digits), count), []).append(counted)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums, *cells}):
+        more = {*split, *sums, *cells, *reports}
+        for number in range(count) if observed.tick is not None or born else sorted(more):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
@@ -69,6 +73,7 @@ class DetectMachine(Machine):
                 born=tuple(born.get(number, ())),
                 sums=tuple(sums.get(number, ())),
                 cells=tuple(cells.get(number, ())),
+                counts=tuple(reports.get(number, ())),
                 pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )
             batches.append((number, batch))

@@ -38,10 +38,12 @@ def read_report(fields: dict[str, Any], position: Position, config: Config, regi
     if occurred is None:
         raise Refused(Rejection.MISSING_FIELD, "requested_datetime (or occurred_at) is missing")
     lat, long = point_of(fields)
+    grid_id = _cell(fields, lat, long, config, registry)
+    cell = registry.cells.get(grid_id)
     return GridEvent(
         service_request_id=request_id,
         service_code=code,
-        grid_id=_cell(fields, lat, long, config, registry),
+        grid_id=grid_id,
         occurred_ms=occurred[1],
         reported_ms=(reported or occurred)[1],
         position=position,
@@ -59,6 +61,7 @@ def read_report(fields: dict[str, Any], position: Position, config: Config, regi
         long=long,
         updated_ms=_moment(fields, "updated_datetime"),
         expected_ms=_moment(fields, "expected_datetime"),
+        near=() if cell is None else cell.neighbours,
     )
 
 

@@ -10,17 +10,22 @@ from gridbeacon.notices import LEVEL_RAISED, NOTICE_TYPES, OPENED
 from gridbeacon.reasons import (
     CAP_SEVERITY,
     ActionKind,
+    Certainty,
     ConditionState,
     Disposition,
     HandlingState,
     HoldReason,
     Level,
     Refusal,
+    SituationKind,
+    Trend,
 )
 from gridbeacon.situation import RULES
 
 BESIDE = {Event.REFUSED, Event.SILENCED, Event.UNSILENCED, Event.ESCALATED, Event.REPEATED}
 """What is written down without moving either axis."""
+SENTENCE = "3 reports of crowding and camera CAM-12 at 3.2 people/m², outflow falling, for 4 min"
+"""As ``tests/unit/test_situations.py`` has it."""
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
 
@@ -74,6 +79,15 @@ def test_the_table_is_the_table_of_transitions() -> None:
     ]
     people = {event for event, _ in ACTIONS.values()}
     assert {event for _, event in TRANSITIONS} == set(Event) - people - BESIDE
+
+
+def test_every_kind_and_trend_of_a_situation_is_explained() -> None:
+    said = [row.split(" | ")[0] for row in rows("Situation")]
+    assert said == [f"| `{kind}`" for kind in SituationKind]
+    assert all(f"`{word}`" in section("Situation") for word in (*Trend, Certainty.LIKELY, Certainty.POSSIBLE))
+    example = re.search(r'"(3 reports .*?)"', re.sub(r"\s+", " ", section("Situation")))
+    assert example is not None
+    assert example[1] == SENTENCE
 
 
 def test_the_two_rules_that_matter_hold() -> None:

@@ -708,9 +708,10 @@ def test_an_urgent_report_is_yellow_and_orange_once_verified() -> None:
 
 
 @pytest.mark.parametrize("verification", ["rejected", "duplicate"])
-def test_a_report_that_does_not_stand_is_ignored(verification: str) -> None:
+def test_a_report_that_does_not_stand_begins_nothing_and_ends_what_it_began(verification: str) -> None:
     line = Line().hear(event("fire", "01:00", verification=verification)).ticks("02:00", "40:00", 60.0)
-    assert line.told() == []
+    assert short(line.told()) == ["01:00 urgent_report none"]
+    assert line.signals[0].request == event("fire", "01:00").service_request_id
     assert line.verdicts == []
 
 

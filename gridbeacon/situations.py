@@ -1,0 +1,287 @@
+"""Situations as they come and go, between the findings of cells and the alert book: cells in, transitions out.
+
+Pure: ``look`` says what stands in a cell, ``settle`` decides what follows from all that was said, ``pass_time`` what
+follows from time alone.
+"""
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+
+import msgspec
+
+from gridbeacon.alert_book import KINDS as BOOK_KINDS
+from gridbeacon.alert_book import AlertBook, Step
+from gridbeacon.config import Config
+from gridbeacon.cooldown import COOLDOWN, Cooldown
+from gridbeacon.lifecycle import Event
+from gridbeacon.merging import Spot
+from gridbeacon.model import Alert, Evidence, Situation, SituationReport
+from gridbeacon.places import area_of, levels_of
+from gridbeacon.reasons import ConditionState, Level, Trend
+from gridbeacon.situation import RULES, SAFETY, Place, assess, is_core, is_diffuse, rule_of
+from gridbeacon.situation_map import Begun, SituationMap, Standing, Turn
+
+SPOT, COURSE = "spot", "situation"
+"""The kinds of keys of its state: ``spot:RULE:CELL`` and ``situation:NAME``."""
+KINDS = (SPOT, COURSE, COOLDOWN, *BOOK_KINDS)
+TREND_MS = 600_000
+"""A situation that has not changed for so long is steady."""
+REPORT_MS = 10_000
+"""What is no news is reported this often at most."""
+Findings = Callable[[str], Iterable[Evidence]]
+
+
+class Course(msgspec.Struct):
+    """How a situation has gone: where it began, what it follows, its worst, its trend, and what was last reported."""
+
+    begun: Begun
+    follows: str = ""
+    recurs: bool = False
+    highest: Level = Level.NONE
+    weight: tuple[int, int, int] = (0, 0, 0)
+    turned_ms: int = 0
+    trend: Trend = Trend.STEADY
+    version: int = 0
+    reported: SituationReport | None = None
+    report_at_ms: int | None = None
+
+    def next_ms(self) -> int | None:
+        """Return when something happens to it without a further message, or None."""
+        times = [] if self.trend is Trend.STEADY else [self.turned_ms + TREND_MS]
+        return min(times + ([] if self.report_at_ms is None else [self.report_at_ms]), default=None)
+
+
+class Situations:
+    """The situations of one partition, and the alerts that they become."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        situate = config.situate
+        self.book = AlertBook(config)
+        self.cooldown = Cooldown(round(situate.cooldown_secs * 1000))
+        self.reports: list[SituationReport] = []
+        self._maps = {
+            rule: SituationMap(
+                rule,
+                lingers_ms=int(situate.clear_after_secs * 1000),
+                area_digits=config.grid.area_digits,
+                community_digits=config.grid.community_digits,
+                levels=levels_of(config),
+            )
+            for rule in RULES
+        }
+        self._courses: dict[str, Course] = {}
+        self._touched: set[str] = set()
+        self._due: list[tuple[int, str]] = []
+        self._changed: set[tuple[str, str]] = set()
+
+    def look(self, cell: str, findings: Iterable[Evidence], near: tuple[str, ...], at_ms: int) -> None:
+        """Say what stands in a cell now."""
+        standing: dict[str, list[Evidence]] = {rule: [] for rule in RULES}
+        for one in findings:
+            standing[rule_of(one)].append(one)
+        for rule, of_rule in standing.items():
+            spots = self._maps[rule]
+            now = None
+            if of_rule:
+                now = Standing(
+                    min(e.since_ms for e in of_rule),
+                    any(map(is_core, of_rule)),
+                    any(map(is_diffuse, of_rule)),
+                    near,
+                )
+            if spots.update(cell, now, at_ms):
+                self._changed.add((SPOT, f"{rule}:{cell}"))
+            spot = spots.spots.get(cell)
+            if spot is not None and spot.situation:
+                self._touched.add(spot.situation)
+
+    def settle(self, at_ms: int, findings_of: Findings) -> list[Step]:
+        """Return what follows from all that was said of cells since the last call."""
+        turns: list[Turn] = []
+        for rule, spots in self._maps.items():
+            more, moved = spots.settle(at_ms)
+            turns += more
+            self._changed.update((SPOT, f"{rule}:{cell}") for cell in moved)
+        for turn in turns:
+            if turn.began:
+                self._begin(turn.name, at_ms)
+            if not turn.into and not turn.over:
+                self._touched.add(turn.name)
+        # One that is merged or over is not looked at again: its end is all that is told of it.
+        ended = {turn.name for turn in turns if turn.into or turn.over}
+        steps: list[Step] = []
+        for name in sorted(self._touched - ended, key=lambda n: (self._courses[n].begun.opened_ms, n)):
+            steps += self._assess(name, at_ms, findings_of)
+        self._touched.clear()
+        for turn in turns:
+            if turn.into:
+                steps += self.book.merged(turn.name, turn.into, at_ms)
+            if turn.into or turn.over:
+                self._end(turn, at_ms)
+        return steps
+
+    def pass_time(self, at_ms: int, findings_of: Findings) -> list[Step]:
+        """Return what happens at a time by itself, after what was said of cells for that time."""
+        while self._due and self._due[0][0] <= at_ms:
+            _, name = heappop(self._due)
+            if name in self._courses:
+                self._touched.add(name)
+        steps = self.settle(at_ms, findings_of)
+        for step in self.book.pass_time(at_ms):
+            steps.append(step)
+            if step.alert is not None and step.event.event == Event.CLEARED:
+                self._cool_down(step.alert, at_ms)
+        self.cooldown.expire(at_ms)
+        for rule, spots in self._maps.items():
+            self._changed.update((SPOT, f"{rule}:{cell}") for cell in spots.expire(at_ms))
+        return steps + self.settle(at_ms, findings_of)
+
+    def next_ms(self) -> int | None:
+        """Return when something happens here without a further message, or None."""
+        while self._due and (self._due[0][1] not in self._courses or not self._is_due(*self._due[0])):
+            heappop(self._due)
+        times = [spots.next_ms() for spots in self._maps.values()]
+        times += [self._due[0][0] if self._due else None, self.book.next_ms(), self.cooldown.next_ms()]
+        return min((ms for ms in times if ms is not None), default=None)
+
+    def changed(self) -> list[tuple[bytes, bytes | None]]:
+        """Return (key, value) of all state that changed since the last call; the value None removes the key."""
+        records = self.book.changed() + self.cooldown.changed()
+        for kind, name in sorted(self._changed):
+            rule, _, cell = name.partition(":")
+            kept: Spot | Course | None
+            kept = self._maps[rule].spots.get(cell) if kind == SPOT else self._courses.get(name)
+            records.append((f"{kind}:{name}".encode(), None if kept is None else msgspec.json.encode(kept)))
+        self._changed.clear()
+        return records
+
+    def restore(self, kind: str, name: str, value: bytes) -> None:
+        """Take back one record of ``changed``: the parts of its key and its value."""
+        if kind in BOOK_KINDS:
+            self.book.restore(kind, name, value)
+        elif kind == COOLDOWN:
+            self.cooldown.restore(name, value)
+        elif kind == SPOT:
+            rule, _, cell = name.partition(":")
+            self._maps[rule].restore(cell, msgspec.json.decode(value, type=Spot))
+        else:
+            course = self._courses[name] = msgspec.json.decode(value, type=Course)
+            self._maps[course.begun.rule].begun[name] = course.begun
+            self._call(name, course)
+
+    def _cool_down(self, alert: Alert, at_ms: int) -> None:
+        """Watch the place of an alert that has cleared more closely for a while."""
+        course = self._courses.get(alert.situation_id)
+        # One that was told because of the last one's cool-down alone must not keep the watch alive.
+        least = Level.ORANGE if course is not None and course.recurs else Level.YELLOW
+        if alert.rule == SAFETY and alert.highest_level >= least:
+            self.cooldown.begin(alert.alert_id, self._around(alert.situation_id), at_ms)
+
+    def _is_due(self, at_ms: int, name: str) -> bool:
+        return self._courses[name].next_ms() == at_ms
+
+    def _begin(self, name: str, at_ms: int) -> None:
+        begun = next(spots.begun[name] for spots in self._maps.values() if name in spots.begun)
+        course = self._courses[name] = Course(begun)
+        if begun.split_from:
+            held = self.book.held(begun.split_from)
+            course.follows = "" if held is None else held.alert.alert_id
+        elif begun.rule == SAFETY:
+            cells = self._maps[SAFETY].cells_of(name)
+            course.follows = next(filter(None, (self.cooldown.of(cell, at_ms) for cell in sorted(cells))), "")
+            course.recurs = bool(course.follows)
+
+    def _assess(self, name: str, at_ms: int, findings_of: Findings) -> list[Step]:
+        course = self._courses[name]
+        begun, spots = course.begun, self._maps[course.begun.rule]
+        cells = tuple(sorted(spots.cells_of(name)))
+        place = Place(name, begun.cell, begun.opened_ms, cells, course.follows, course.recurs, bool(begun.split_from))
+        findings = [e for cell in cells for e in findings_of(cell)]
+        situation = assess(place, begun.rule, findings, at_ms, spots.touching)
+        if situation is None:  # nothing is left to change by itself
+            course.weight, course.trend, course.report_at_ms = (0, 0, 0), Trend.STEADY, None
+        else:
+            self._turn(course, situation, at_ms)
+            situation = msgspec.structs.replace(situation, trend=course.trend)
+        steps = self.book.situation(name, situation, at_ms)
+        if situation is not None:
+            self._report(course, situation, at_ms)
+        self._changed.add((COURSE, name))
+        self._call(name, course)
+        return steps
+
+    def _turn(self, course: Course, situation: Situation, at_ms: int) -> None:
+        """Say which way it goes."""
+        weight = (int(situation.level), len(situation.cells), situation.findings)
+        course.highest = max(course.highest, situation.level)
+        if weight != course.weight:
+            course.trend = Trend.RISING if weight > course.weight else Trend.FALLING
+            course.weight, course.turned_ms = weight, at_ms
+        elif at_ms - course.turned_ms >= TREND_MS:
+            course.trend = Trend.STEADY
+
+    def _report(self, course: Course, situation: Situation, at_ms: int) -> None:
+        """Report it when there is news: grave news at once, the rest when it has been quiet for a while."""
+        last = course.reported
+        held = self.book.held(situation.situation_id)
+        state = ConditionState.ACTIVE if held is None else held.alert.condition_state
+        if last is not None:
+            was = last.situation
+            grave = (was.level, was.kind, was.certainty, last.state) != (
+                situation.level,
+                situation.kind,
+                situation.certainty,
+                state,
+            )
+            news = (was.trend, was.cells, was.centre, was.findings) != (
+                situation.trend,
+                situation.cells,
+                situation.centre,
+                situation.findings,
+            )
+            due_ms = last.changed_ms + REPORT_MS
+            course.report_at_ms = due_ms if news and not grave and at_ms < due_ms else None
+            if not grave and (not news or at_ms < due_ms):
+                return
+        self._say(course, situation, state, at_ms, "" if held is None else held.alert.alert_id)
+
+    def _say(
+        self, course: Course, situation: Situation, state: ConditionState, at_ms: int, alert_id: str, into: str = ""
+    ) -> None:
+        course.version += 1
+        course.report_at_ms = None
+        report = SituationReport(
+            situation=situation,
+            version=course.version,
+            area=area_of(situation.cell, self._config.grid.area_digits),
+            state=state,
+            highest_level=course.highest,
+            changed_ms=at_ms,
+            alert_id=alert_id,
+            merged_into=into,
+        )
+        # The evidence is kept once, with the findings.
+        course.reported = msgspec.structs.replace(report, situation=msgspec.structs.replace(situation, evidence=()))
+        self.reports.append(report)
+
+    def _end(self, turn: Turn, at_ms: int) -> None:
+        """Let go of a situation that is over, or part of another one."""
+        course = self._courses.pop(turn.name)
+        del self._maps[course.begun.rule].begun[turn.name]
+        self._changed.add((COURSE, turn.name))
+        last = course.reported
+        if last is not None:
+            last_now = msgspec.structs.replace(last.situation, level=Level.NONE, trend=Trend.FALLING)
+            self._say(course, last_now, ConditionState.CLEARED, at_ms, last.alert_id, turn.into)
+
+    def _call(self, name: str, course: Course) -> None:
+        due_ms = course.next_ms()
+        if due_ms is not None:
+            heappush(self._due, (due_ms, name))
+
+    def _around(self, name: str) -> set[str]:
+        """Return the cells of a situation and those that adjoin them."""
+        spots = self._maps[SAFETY]
+        cells = spots.cells_of(name)
+        return set(cells).union(*(spots.spots[cell].near for cell in cells))
