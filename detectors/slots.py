@@ -47,7 +47,7 @@ class Slots:
         if batch.sums or batch.cells:
             self._parts[batch.partition, batch.offset] = batch.sums, batch.cells
             self._moved.add((batch.partition, batch.offset))
-        if batch.tick is None:
+        if batch.tick is None or batch.partition >= self._producers:  # of forecast, which says nothing of slots
             return []
         ticks = self._heard.ticks
         ticks[batch.partition] = max(batch.tick.time_ms, ticks.get(batch.partition, 0))

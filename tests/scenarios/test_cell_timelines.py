@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gridbeacon.config import AlarmBudget, Config, Detect, Topics
+from gridbeacon.config_forecast import Forecast
 from gridbeacon.model import Sensor, Transition
 from gridbeacon.reasons import State
 from gridbeacon.vocabulary import Kind
@@ -43,6 +44,7 @@ def run(by: float, partitions: int = 1, tear_at: Iterable[int] = ()) -> tuple[En
     """Return the engine after all steps, and the transitions of alerts."""
     config = Config(
         clock="event",
+        forecast=Forecast(enabled=False),
         topics=Topics(observations_partitions=partitions, signals_partitions=1),
         detect=Detect(warm_up_days=3),
         alarm_budget=AlarmBudget(per_week=2),
