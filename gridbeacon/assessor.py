@@ -10,10 +10,10 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
+from gridbeacon.held import Step
 from gridbeacon.lifecycle import Event
 from gridbeacon.model import (
     Action,
