@@ -20,21 +20,21 @@ from dashboards.panels import (
 from dashboards.query import asks
 from dashboards.standing import ALERT, OPEN, OPEN_BY_LEVEL, mark, name_of
 from gridbeacon.config import Config
-from gridbeacon.reasons import HandlingState
+from gridbeacon.reasons import ConditionState, HandlingState
 
 A, E, D, O, P = T.alerts, T.alert_events, T.deliveries, T.observations, T.places  # noqa: E741 - as in the SQL
 DELIVERED = "delivered"
 
 TABLE = f"""
-SELECT level, dateDiff('second', began, {PRESENT}) AS age, handling, who, {name_of("cell")} AS place, headline, cell, alert_id
+SELECT level, condition, dateDiff('second', began, {PRESENT}) AS age, handling, who, {name_of("cell")} AS place, headline, cell, alert_id
 FROM ({OPEN})
 ORDER BY level DESC, began, alert_id
 LIMIT 200
 """
 
 UNTAKEN = f"""
-SELECT countIf(handling = '{HandlingState.NEW}') AS untaken,
-       maxIf(dateDiff('second', began, {PRESENT}), handling = '{HandlingState.NEW}') AS oldest
+SELECT countIf(handling = '{HandlingState.NEW}' AND condition != '{ConditionState.CLEARED}') AS untaken,
+       maxIf(dateDiff('second', began, {PRESENT}), handling = '{HandlingState.NEW}' AND condition != '{ConditionState.CLEARED}') AS oldest
 FROM ({OPEN})
 """
 
@@ -65,7 +65,7 @@ FROM
                    leadInFrame({E.at}, 1, toDateTime64(last, 3, 'UTC')) OVER
                        (PARTITION BY {E.alert_id} ORDER BY {E.version} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS later
             FROM {E} FINAL
-            WHERE {E.at} <= {PRESENT} AND {district(E.alert_id)}
+            WHERE {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
         )
         WHERE level > 'none' AND later >= $__fromTime
     ) AS e
@@ -103,7 +103,7 @@ SELECT {E.at} AS at, {E.event} AS event, {E.level_to} AS level, {E.reason} AS re
        {E.handling_to} AS handling, {E.note} AS note, {E.held} AS held
 FROM {E} FINAL
 WHERE {E.alert_id} = {ALERT} AND {E.at} <= {PRESENT}
-ORDER BY {E.version}
+ORDER BY {E.version}, {E.at}
 """
 
 FAILED = f"""
@@ -130,12 +130,13 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Open alerts",
-                    "Every alert that stands, the gravest and oldest first: since when, what people have done about it, "
-                    "and who has it. An empty who on a red line means: nobody has taken it.",
+                    "Every alert that is not over, and below them those that are over but that nobody has closed: "
+                    "since when, what people have done about it, and who has it. Nobody in the last column of a red line "
+                    "means that nobody has taken it.",
                     (
                         asks(
                             TABLE,
-                            "level text, age number, handling text, who text, place text, headline text, cell text, "
+                            "level text, condition text, age number, handling text, who text, place text, headline text, cell text, "
                             "alert_id text",
                         ),
                     ),

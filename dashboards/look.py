@@ -3,18 +3,9 @@
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
+from gridbeacon.levels import COLOURS, said
 from gridbeacon.reasons import Level
 
-#: Never colour alone: each level has a shape that can be told from the others in black and white.
-SYMBOLS: dict[Level, str] = {Level.NONE: "·", Level.BLUE: "●", Level.YELLOW: "▲", Level.ORANGE: "◆", Level.RED: "■"}
-COLOURS: dict[Level, str] = {
-    Level.NONE: "#6e7681",
-    Level.BLUE: "#2f7fd6",
-    Level.YELLOW: "#e0b400",
-    Level.ORANGE: "#e8710a",
-    Level.RED: "#d1242f",
-}
-ZH: dict[Level, str] = {Level.NONE: "无", Level.BLUE: "蓝", Level.YELLOW: "黄", Level.ORANGE: "橙", Level.RED: "红"}
 UIDS = {
     "Early warning": "gridbeacon-early-warning",
     "Dispatch": "gridbeacon-dispatch",
@@ -23,15 +14,6 @@ UIDS = {
 }
 KEPT = "${__url_time_range}&${district:queryparam}&${kind:queryparam}&${level:queryparam}"
 """What every way from panel to panel takes along, beside the cell."""
-
-
-def said(level: Level) -> str:
-    """Return a level as panels show it.
-
-    >>> said(Level.ORANGE)
-    '◆ orange 橙'
-    """
-    return f"{SYMBOLS[level]} {level.word} {ZH[level]}"
 
 
 def level_mappings() -> list[model.ValueMapping]:

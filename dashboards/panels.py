@@ -9,8 +9,9 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as shapes
 from grafana_foundation_sdk.models import dashboard as model
 
-from dashboards.look import COLOURS, SYMBOLS, level_mappings, level_steps, property_of, steps
+from dashboards.look import level_mappings, level_steps, property_of, steps
 from dashboards.query import CLICKHOUSE, PROMETHEUS, Expression, Question, target
+from gridbeacon.levels import COLOURS, SYMBOLS
 from gridbeacon.reasons import Level
 
 NOTHING = "nothing in this time range"

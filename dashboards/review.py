@@ -1,16 +1,17 @@
 """Review: for the analyst, next morning. What happened, did we warn in time, were we right, what do we change?"""
 
 from dashboards.filters import T, chosen, here, kind, level
-from dashboards.look import COLOURS, property_of, row_way, steps, way
+from dashboards.look import property_of, row_way, steps, way
 from dashboards.panels import Panel, Rows, counts, level_column, lines, linked_column, listing, unit_column, week_grid
 from dashboards.query import asks
-from dashboards.standing import name_of
+from dashboards.standing import TAKEN, name_of
 from gridbeacon.config import Config
-from gridbeacon.reasons import HandlingState, Level
+from gridbeacon.levels import COLOURS
+from gridbeacon.reasons import Disposition, HandlingState, Level
 from gridbeacon.vocabulary import Kind
 
 A, E, F, H, V = T.alerts, T.alert_events, T.forecasts, T.cell_hour, T.forecast_verification
-FALSE = "NOT_ANOMALY"
+FALSE = Disposition.NOT_ANOMALY
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ZONE = "if(lower(decodeURLComponent('${__timezone:percentencode}')) = 'utc', 'UTC', decodeURLComponent('${__timezone:percentencode}'))"
 _CHOSEN = f"{here(A.cell)} AND {level(A.highest_level)}"
@@ -23,18 +24,18 @@ OF_RANGE = f"""
 
 TOLD = f"""
     SELECT {E.alert_id}, argMin({E.at}, {E.version}) AS began, argMin({E.at}, (-toInt8({E.level_to}), {E.version})) AS worst_at,
-           minIf(toNullable({E.at}), {E.handling_to} = '{HandlingState.ACKNOWLEDGED}') AS taken_at,
+           {TAKEN} AS taken_at,
            minIf(toNullable({E.at}), {E.handling_to} = '{HandlingState.DISPATCHED}') AS sent_at,
            minIf(toNullable({E.at}), {E.handling_to} = '{HandlingState.RESOLVED}') AS done_at,
-           argMaxIf({E.note}, {E.version}, {E.event} = 'feedback') AS disposition,
+           argMaxIf({E.disposition}, {E.version}, {E.disposition} != '') AS said,
            uniqExactIf({E.notice_id}, {E.notice_id} != '') AS notices
     FROM {E}
-    WHERE {E.alert_id} IN (SELECT {A.alert_id} FROM ({OF_RANGE}))
+    WHERE {E.alert_id} IN (SELECT {A.alert_id} FROM ({OF_RANGE})) AND {E.version} > 0
     GROUP BY {E.alert_id}
 """
 
 SUMMARY = f"""
-SELECT count() AS alerts, countIf(t.disposition = '{FALSE}') AS called_false,
+SELECT count() AS alerts, countIf(t.said = '{FALSE}') AS called_false,
        medianIf(dateDiff('second', t.began, t.worst_at), a.highest_level >= 'orange') AS lead,
        median(dateDiff('second', t.began, t.taken_at)) AS taken
 FROM ({OF_RANGE}) AS a
@@ -61,18 +62,18 @@ ORDER BY alerts DESC, area
 """
 
 FEEDBACK = f"""
-SELECT toStartOfDay(toDateTime(t.began, {_ZONE})) AS time, if(t.disposition = '', 'no feedback', t.disposition) AS said,
+SELECT toStartOfDay(toDateTime(t.began, {_ZONE})) AS time, if(t.said = '', 'no feedback', t.said) AS feedback,
        count() AS alerts
 FROM ({OF_RANGE}) AS a
 INNER JOIN ({TOLD}) AS t ON t.alert_id = a.alert_id
-GROUP BY time, said
-ORDER BY time, said
+GROUP BY time, feedback
+ORDER BY time, feedback
 """
 
 WORST = f"""
 SELECT a.highest_level AS level, a.opened_at AS opened, {name_of("a.cell")} AS place, a.headline AS headline,
        dateDiff('second', t.began, t.worst_at) AS lead, dateDiff('second', t.began, t.taken_at) AS taken,
-       t.disposition AS feedback, t.notices AS notices, a.cell AS cell, a.alert_id AS alert_id
+       t.said AS feedback, t.notices AS notices, a.cell AS cell, a.alert_id AS alert_id
 FROM ({OF_RANGE}) AS a
 INNER JOIN ({TOLD}) AS t ON t.alert_id = a.alert_id
 ORDER BY level DESC, opened, alert_id
@@ -80,11 +81,11 @@ LIMIT 100
 """
 
 RULES = f"""
-SELECT rule, layer, reason, count() AS alerts, countIf(highest >= 'orange') AS grave, countIf(disposition = '{FALSE}') AS called_false,
+SELECT rule, layer, reason, count() AS alerts, countIf(highest >= 'orange') AS grave, countIf(said = '{FALSE}') AS called_false,
        uniqExact(cell) AS cells
 FROM
 (
-    SELECT a.rule AS rule, a.highest_level AS highest, a.cell AS cell, t.disposition AS disposition,
+    SELECT a.rule AS rule, a.highest_level AS highest, a.cell AS cell, t.said AS said,
            JSONExtractString(a.evidence, 1, 'layer') AS layer, JSONExtractString(a.evidence, 1, 'reason') AS reason
     FROM ({OF_RANGE}) AS a
     INNER JOIN ({TOLD}) AS t ON t.alert_id = a.alert_id
@@ -236,7 +237,7 @@ def rows(config: Config) -> Rows:
                     "What people said of alerts",
                     "Alerts by day and by their last feedback. NOT_ANOMALY is a false alarm. Most of the bar without feedback "
                     "means that the share of false alarms is not known.",
-                    (asks(FEEDBACK, "time time, said text, alerts number", series=True),),
+                    (asks(FEEDBACK, "time time, feedback text, alerts number", series=True),),
                     lines(unit="none", stacked=True, bars=True),
                     width=8,
                 ),

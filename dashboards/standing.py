@@ -1,25 +1,37 @@
 """SQL that several dashboards share: the alerts as they stood at the end of the time range, and what goes with them."""
 
 from dashboards.filters import PRESENT, T, chosen, district, here, level
-from dashboards.look import SYMBOLS
-from gridbeacon.reasons import ConditionState, Level
+from gridbeacon.levels import SYMBOLS
+from gridbeacon.reasons import ActionKind, Level
+from gridbeacon.reasons import ConditionState as C
+from gridbeacon.reasons import HandlingState as H
 
 E, A = T.alert_events, T.alerts
+NOT_TAKING = ("", str(ActionKind.FEEDBACK), str(ActionKind.COMMENT))
+"""Actions by which nobody takes an alert upon them; empty is the engine's."""
+TAKEN = (
+    f"minIf(toNullable({E.at}), {E.handling_from} = '{H.NEW}' AND {E.handling_to} != '{H.NEW}' AND {E.action} != '')"
+)
+"""When somebody took an alert, as in the view alert_review."""
 
 STANDING = f"""
-    SELECT {E.alert_id}, argMax({E.level_to}, {E.version}) AS level, argMax({E.condition_to}, {E.version}) AS condition,
-           argMax({E.handling_to}, {E.version}) AS handling, min({E.at}) AS began,
-           argMaxIf({E.actor}, {E.version}, {E.handling_to} != {E.handling_from} AND {E.handling_from} != '') AS who
+    SELECT {E.alert_id}, argMax({E.level_to}, {E.version}) AS level, max({E.level_to}) AS highest,
+           argMax({E.condition_to}, {E.version}) AS condition, argMax({E.handling_to}, {E.version}) AS handling,
+           min({E.at}) AS began, countIf({E.notice_id} != '') AS told,
+           argMaxIf(if({E.assignee} != '', {E.assignee}, {E.actor}), {E.version},
+                    {E.action} NOT IN {NOT_TAKING} AND {E.refusal} = '') AS who
     FROM {E}
-    WHERE {E.at} <= {PRESENT} AND {district(E.alert_id)}
+    WHERE {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
     GROUP BY {E.alert_id}
-    HAVING condition != '{ConditionState.CLEARED}' AND {level("level")}
+    HAVING {level("highest")} AND (condition != '{C.CLEARED}' OR handling NOT IN ('{H.NEW}', '{H.CLOSED}', '{H.REVIEWED}')
+           OR handling = '{H.NEW}' AND told > 0)
 """
-"""An alert's id begins with its area, so that a district is a range of the key."""
+"""Open as in the view alerts_now: what is not over, and what is over but somebody was told of or has taken, and nobody has
+closed. An alert's id begins with its area, so that a district is a range of the key."""
 
 OPEN = f"""
-SELECT s.level AS level, a.cell AS cell, s.began AS began, s.handling AS handling, s.who AS who, a.headline AS headline,
-       s.alert_id AS alert_id
+SELECT s.level AS level, s.condition AS condition, a.cell AS cell, s.began AS began, s.handling AS handling, s.who AS who,
+       a.headline AS headline, s.alert_id AS alert_id
 FROM (SELECT {A.alert_id}, {A.cell}, {A.headline} FROM {A} FINAL
       WHERE {A.alert_id} IN (SELECT {E.alert_id} FROM ({STANDING})) AND {here(A.cell)}) AS a
 INNER JOIN ({STANDING}) AS s ON s.alert_id = a.alert_id

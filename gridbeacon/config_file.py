@@ -53,7 +53,11 @@ def redacted(config: Config) -> dict[str, Any]:
             account["password_hash"] = HIDDEN
     for webhook in tree["notify"]["webhooks"]:
         webhook["secrets"] = [HIDDEN for _ in webhook["secrets"]]
+        for name in ("routing_key", "sign_secret"):
+            webhook[name] = HIDDEN if webhook[name] else ""
         webhook["url"] = _bare(webhook["url"])
+        if webhook["profile"] == "feishu":  # its robots have their token in the path
+            webhook["url"] = webhook["url"].rpartition("/")[0] + "/" + HIDDEN
     return tree
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import pairwise
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from gridbeacon import config_notify, targets
 from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
 from gridbeacon.errors import ConfigError
-from gridbeacon.secrets import secret_bytes
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
@@ -241,30 +240,5 @@ def _list(values: tuple[float, ...]) -> str:
 
 
 def _notify(notify: Notify) -> Iterator[Mistake]:
-    if not notify.retry_secs or min(notify.retry_secs) < 0:
-        yield Mistake(("notify.retry_secs",), "give at least one wait in seconds, none of them negative")
-    names = Counter(webhook.name for webhook in notify.webhooks)
-    for number, webhook in enumerate(notify.webhooks):
-        key = f"notify.webhooks[{number}]"
-        if not webhook.name or names[webhook.name] > 1:
-            yield Mistake((f"{key}.name",), f"{webhook.name!r} must be a name that no other webhook has; change it")
-        if not _is_web_address(webhook.url):  # the address itself may hold a token: it is not repeated
-            yield Mistake((f"{key}.url",), "it must be https://HOST/... (or http://HOST/...); correct it")
-        if not webhook.modes:
-            yield Mistake((f"{key}.modes",), "without a mode nothing is ever sent; name one, such as live")
-        if not webhook.secrets:
-            yield Mistake((f"{key}.secrets",), "give at least one secret, whsec_ and the base64 of at least 24 bytes")
-        for place, secret in enumerate(webhook.secrets):
-            try:
-                secret_bytes(secret)
-            except (ConfigError, ValueError) as error:
-                why = error if isinstance(error, ConfigError) else "a webhook secret must be plain ASCII"
-                yield Mistake((f"{key}.secrets[{place}]",), f"{why}; make one with: openssl rand -base64 24")
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
+    for key, text in (*targets.mistakes(notify), *config_notify.mistakes(notify)):
+        yield Mistake((key,), text)

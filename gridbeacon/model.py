@@ -508,7 +508,11 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none."""
+    """One attempt to deliver one notice to one endpoint; ``status`` is the HTTP status, 0 when there was none.
+
+    ``type`` and ``reason`` are those of the notice, ``profile`` is the form of the body. Without a notice it says that
+    an endpoint's state changed (``outcome``).
+    """
 
     notice_id: str
     alert_id: str
@@ -520,6 +524,9 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     outcome: str
     detail: str = ""
+    type: str = ""
+    reason: str = ""
+    profile: str = ""
 
 
 def plain(value: Any) -> Any:

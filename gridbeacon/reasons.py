@@ -306,6 +306,10 @@ class DeliveryOutcome(StrEnum):
     PERMANENT = "permanent"
     DISABLED = "disabled"
     EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """Not sent: the fallback has had a later notice of the alert, which says all that this one does."""
+    ENABLED = "enabled"
+    """No attempt: an endpoint that was disabled gets notices again."""
 
 
 class CalendarMode(StrEnum):

@@ -5,19 +5,33 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Self
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+import msgspec
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientResponseError,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    TCPConnector,
+)
+from yarl import URL
 
-from gridbeacon import __version__
-from gridbeacon.config import Notify, Webhook
+from gridbeacon import __version__, config_notify, targets
+from gridbeacon.config_notify import Notify, Webhook
 from gridbeacon.errors import ConfigError
-from gridbeacon.secrets import secret_bytes
-from sinks.addresses import check_targets, guarded_socket
-from sinks.deliveries import Attempt, Result
+from gridbeacon.reasons import DeliveryOutcome
+from sinks.addresses import guarded_socket
+from sinks.bodies import PROFILES, Dressed
+from sinks.bodies.message import Setting, message_of
+from sinks.deliveries import Attempt, Result, outcome_of
 from sinks.signing import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign
 
 # A receiver's answer is a courtesy: enough of it for a person to see what went wrong, never enough to hurt us.
 ANSWER_MAX_BYTES = 65_536
 DETAIL_MAX_CHARS = 500
+# Ten times what Standard Webhooks calls large: a body beyond it is a mistake of ours, and no receiver is to pay for it.
+BODY_MAX_BYTES = 262_144
 # Web servers close idle connections after 5 s or more; a request on one that is just closing would fail and cost a
 # retry, so ours close first.
 KEEPALIVE_SECS = 3.0
@@ -28,12 +42,14 @@ class WebhookSender:
 
     Requests to different endpoints share nothing but the process, and no limit is set on how many are under way:
     ``Outbox.due`` hands out only a few per endpoint. Connections are apart for endpoints that may reach private
-    addresses and those that may not. Raises ``ConfigError`` when a webhook's settings are wrong.
+    addresses and those that may not. ``timezone`` is the city's, for messages that people read.
+    Raises ``ConfigError`` when a webhook's settings are wrong.
     """
 
-    def __init__(self, config: Notify) -> None:
+    def __init__(self, config: Notify, timezone: str = "UTC") -> None:
         check_webhooks(config)
         self._webhooks = {webhook.name: webhook for webhook in config.webhooks}
+        self._setting = Setting(config.sender, timezone)
         self._sessions: dict[bool, ClientSession] = {}
 
     async def __aenter__(self) -> Self:
@@ -62,58 +78,71 @@ class WebhookSender:
         ``now_ms`` becomes ``webhook-timestamp``. Redirects are not followed. The endpoint's ``timeout_secs`` bounds
         the whole request; once the status has arrived it counts, however the rest of the answer fares.
         """
-        webhook = self._webhooks[attempt.endpoint]
+        hook = self._webhooks[attempt.endpoint]
         started = time.perf_counter()
-        status, detail, retry_after_secs = await self._post(webhook, attempt, now_ms)
-        return Result(status, detail, retry_after_secs, now_ms, round((time.perf_counter() - started) * 1000, 3))
-
-    async def _post(self, webhook: Webhook, attempt: Attempt, now_ms: int) -> tuple[int, str, float | None]:
-        body = attempt.notice.body.encode()
-        timestamp_secs = now_ms // 1000
-        headers = {
-            "Content-Type": "application/json",
-            ID_HEADER: attempt.notice.notice_id,
-            TIMESTAMP_HEADER: str(timestamp_secs),
-            SIGNATURE_HEADER: sign(webhook.secrets, attempt.notice.notice_id, timestamp_secs, body),
-        }
         try:
-            async with self._sessions[webhook.allow_private].post(
-                webhook.url,
-                data=body,
+            dressed = dressed_body(attempt, hook, self._setting, now_ms)
+        except (msgspec.MsgspecError, KeyError, ValueError) as error:
+            # A notice of another version's making: no later attempt fares better, the next endpoint may.
+            return Result(0, f"no body can be made: {error}", None, now_ms, 0.0, DeliveryOutcome.PERMANENT)
+        if len(dressed.body) > BODY_MAX_BYTES:
+            detail = f"not sent: a body of {len(dressed.body)} bytes, at most {BODY_MAX_BYTES} are sent"
+            return Result(0, detail, None, now_ms, 0.0, DeliveryOutcome.PERMANENT)
+        result = await self._post(hook, attempt.notice.notice_id, dressed, now_ms)
+        return result._replace(duration_ms=round((time.perf_counter() - started) * 1000, 3))
+
+    async def _post(self, hook: Webhook, notice_id: str, dressed: Dressed, now_ms: int) -> Result:
+        profile = PROFILES[hook.profile]
+        headers = {"Content-Type": profile.content_type}
+        if hook.secrets:
+            stamp = now_ms // 1000
+            headers |= {
+                ID_HEADER: notice_id,
+                TIMESTAMP_HEADER: str(stamp),
+                SIGNATURE_HEADER: sign(hook.secrets, notice_id, stamp, dressed.body),
+            }
+        try:
+            async with self._sessions[hook.allow_private].post(
+                URL(hook.url).update_query(dressed.query) if dressed.query else hook.url,
+                data=dressed.body,
                 headers=headers,
                 allow_redirects=False,
-                timeout=ClientTimeout(total=webhook.timeout_secs),
+                timeout=ClientTimeout(total=hook.timeout_secs),
             ) as response:
                 retry_after_secs = _retry_after_secs(response.headers.get("Retry-After"), now_ms)
-                return response.status, await _detail(response), retry_after_secs
+                said = await _answer(response)
+                outcome = outcome_of(response.status)
+                if profile.answer is not None and outcome is DeliveryOutcome.DELIVERED:
+                    outcome, asked_secs = profile.answer(said)
+                    retry_after_secs = asked_secs if retry_after_secs is None else retry_after_secs
+                detail = _one_line(said[: 4 * DETAIL_MAX_CHARS].decode("utf-8", "replace"))
+                return Result(response.status, detail, retry_after_secs, now_ms, 0.0, outcome)
         except TimeoutError:
-            return 0, f"no answer within {webhook.timeout_secs:g} s", None
+            return Result(0, f"no answer within {hook.timeout_secs:g} s", None, now_ms, 0.0)
+        except ClientResponseError as error:  # its text has the whole address, which may hold a token
+            return Result(0, _one_line(f"no HTTP answer: {error.message}"), None, now_ms, 0.0)
         except (ClientError, OSError) as error:
-            return 0, _one_line(f"{type(error).__name__}: {error}"), None
+            return Result(0, _one_line(f"{type(error).__name__}: {error}"), None, now_ms, 0.0)
+
+
+def dressed_body(attempt: Attempt, hook: Webhook, setting: Setting, now_ms: int) -> Dressed:
+    """Return the body of an attempt in the endpoint's profile, and what its own signature adds to the address.
+
+    Raises ``msgspec.MsgspecError``, ``KeyError`` or ``ValueError`` when the notice's body is not one of ours.
+    """
+    profile = PROFILES[hook.profile]
+    body = profile.render(message_of(attempt.notice, attempt.earlier), hook, setting)
+    return profile.dress(body, hook, now_ms)
 
 
 def check_webhooks(config: Notify) -> None:
     """Check all that can be known of the webhooks without connecting; raise ``ConfigError`` that names key and fix."""
-    if not config.retry_secs or min(config.retry_secs) < 0:
-        raise ConfigError("notify.retry_secs: give at least one wait in seconds, none of them negative")
-    seen: set[str] = set()
-    for number, webhook in enumerate(config.webhooks):
-        key = f"notify.webhooks[{number}]"
-        if not webhook.name or webhook.name in seen:
-            raise ConfigError(f"{key}.name: {webhook.name!r} must be a name that no other webhook has")
-        seen.add(webhook.name)
-        if not webhook.secrets:
-            raise ConfigError(f"{key}.secrets: give at least one secret, 'whsec_' and base64 of at least 24 bytes")
-        for secret in webhook.secrets:
-            try:
-                secret_bytes(secret)
-            except (ValueError, ConfigError) as error:
-                raise ConfigError(f"{key}.secrets: {error}") from None
-    check_targets(config)
+    for key, text in (*targets.mistakes(config), *config_notify.mistakes(config)):
+        raise ConfigError(f"{key}: {text}")
 
 
-async def _detail(response: ClientResponse) -> str:
-    """Return the start of the answer's body as one line; the connection is given up when the body is too long."""
+async def _answer(response: ClientResponse) -> bytes:
+    """Return the start of the answer's body; the connection is given up when the body is too long."""
     received = bytearray()
     try:
         while len(received) <= ANSWER_MAX_BYTES:
@@ -125,7 +154,7 @@ async def _detail(response: ClientResponse) -> str:
             response.close()
     except (ClientError, OSError):  # the status is what counts (TimeoutError is an OSError)
         response.close()
-    return _one_line(received[: 4 * DETAIL_MAX_CHARS].decode("utf-8", "replace"))
+    return bytes(received)
 
 
 def _one_line(text: str) -> str:

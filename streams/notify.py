@@ -13,7 +13,9 @@ import structlog
 
 from gridbeacon.config import Config
 from gridbeacon.model import Delivery, Transition
-from sinks.deliveries import Attempt, Outbox
+from sinks.deliveries import Attempt
+from sinks.orders import order_of
+from sinks.outbox import Outbox
 from sinks.webhook import WebhookSender, check_webhooks
 from streams import telemetry, topics
 from streams.partition import Machine, Output, Partition
@@ -36,8 +38,12 @@ class NotifyMachine(Machine):
         self._wake = wake
 
     def apply(self, offset: int, value: bytes) -> list[Output]:  # noqa: ARG002 - a transition says its position
-        """Queue the notice of one transition and wake the sender."""
-        rows = self.outbox.add(_transition.decode(value), _now_ms())
+        """Queue the notice of one transition, or obey an order; wake the sender."""
+        order = order_of(value)
+        if order is None:
+            rows = self.outbox.add(_transition.decode(value), _now_ms())
+        else:
+            rows = self.outbox.obey(order, _now_ms())
         self._wake.set()
         return self.outputs(rows)
 
@@ -66,7 +72,7 @@ class Courier:
 
     async def work(self, role: Role) -> None:
         """Send what is due, for as long as the process works."""
-        async with WebhookSender(self._config.notify) as sender:
+        async with WebhookSender(self._config.notify, self._config.timezone) as sender:
             while not role.app.should_stop:
                 self.wake.clear()
                 pauses = [IDLE_SECS]

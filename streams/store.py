@@ -22,6 +22,7 @@ from gridbeacon.model import DeadLetter, Delivery, Transition
 from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
+from sinks.orders import order_of
 from streams import telemetry, topics
 from streams.assign import assignor
 from streams.frames import decode_scored
@@ -74,7 +75,9 @@ def tables_of(messages: list[Message]) -> Tables:
     def add(table: str, columns: rows.Columns) -> None:
         rows.extend(found.setdefault(table, {}), columns)
 
-    transitions = [_transition.decode(m.value) for m in messages if m.topic == topics.ALERTS]
+    transitions = [
+        _transition.decode(m.value) for m in messages if m.topic == topics.ALERTS and order_of(m.value) is None
+    ]
     for message in messages:
         if message.topic == topics.SCORES:
             scored = decode_scored(message.value)

@@ -16,7 +16,8 @@ from gridbeacon.config import Notify, Webhook
 from gridbeacon.errors import ConfigError
 from gridbeacon.model import Alert, AlertEvent, Delivery, Notice, Transition
 from gridbeacon.reasons import Certainty, ConditionState, HandlingState, Level, Mode, Reason
-from sinks.deliveries import Attempt, Outbox, Result
+from sinks.deliveries import Attempt, Result
+from sinks.outbox import Outbox
 from sinks.receiver import Receiver
 from sinks.signing import verify
 from sinks.webhook import ANSWER_MAX_BYTES, DETAIL_MAX_CHARS, WebhookSender
@@ -98,7 +99,7 @@ def test_the_headers_are_those_of_standard_webhooks() -> None:
         async with server(keep) as url:
             at_ms = 1_795_348_800_999
             result = await send(hook(url, secrets=(SECRET, OLD)), at_ms)
-            assert result == (200, "thanks", None, at_ms, result.duration_ms)
+            assert result == (200, "thanks", None, at_ms, result.duration_ms, "delivered")
         ((headers, body, method),) = seen
         assert method == "POST"
         assert headers["webhook-id"] == notice().notice_id

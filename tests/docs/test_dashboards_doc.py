@@ -5,9 +5,9 @@ from pathlib import Path
 import yaml
 
 from dashboards.build import DASHBOARDS, GOLDEN, markdown
-from dashboards.look import said
 from dashboards.query import CLICKHOUSE, PLUGIN, PROMETHEUS
 from gridbeacon.config import Config
+from gridbeacon.levels import said
 from gridbeacon.reasons import Level
 
 ROOT = Path(__file__).resolve().parents[2]

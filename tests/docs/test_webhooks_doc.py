@@ -8,17 +8,24 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import msgspec
+import pytest
 
 from gridbeacon.config import Notify, Situate, Webhook
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
 from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, hold_back, standard_body
 from gridbeacon.reasons import Certainty, DeliveryOutcome, Level, Mode, Reason
-from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, RETRY_AFTER_MAX_SECS, Attempt, Result
+from sinks.bodies import PROFILES
+from sinks.bodies.cap import NAMESPACE
+from sinks.bodies.message import Setting
+from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, Attempt, Result
+from sinks.outbox import RETRY_AFTER_MAX_SECS
 from sinks.signing import sign
 from sinks.webhook import DETAIL_MAX_CHARS, WebhookSender, check_webhooks
+from tests.told import messages
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
@@ -77,9 +84,37 @@ def example() -> Notice:
 
 
 def test_the_body_shown_is_the_body_sent() -> None:
-    (shown,) = blocks("json")
+    shown = blocks("json")[0]
     assert json.loads(shown) == json.loads(example().body)
     assert shown.strip() == json.dumps(json.loads(example().body), indent=2, ensure_ascii=False)
+
+
+def shown_as(profile: str, language: str) -> str:
+    """Return the second notice of an alert in a profile as the document shows it: indented, with ``data`` left out."""
+    hook = Webhook(
+        name="dispatch-centre", url="https://h/", profile=profile, routing_key="R0UT1NGKEY", language=language
+    )
+    setting = Setting(sender="gridbeacon.example.org", timezone="Asia/Shanghai")
+    body = PROFILES[profile].render(messages()[1], hook, setting)
+    if profile == "cap":
+        tree = ET.fromstring(body)
+        ET.register_namespace("", NAMESPACE)
+        ET.indent(tree)
+        return ET.tostring(tree, encoding="unicode").strip()
+    tree = json.loads(body)
+    if "data" in tree:
+        tree["data"] = "as in the standard body"
+    if "payload" in tree:
+        tree["payload"]["custom_details"] = "data of the standard body"
+    return json.dumps(tree, indent=2, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("profile", [name for name in PROFILES if name != "standard"])
+def test_each_profile_has_its_section_with_an_example_of_what_is_sent(profile: str) -> None:
+    (section,) = re.findall(rf"^### `{profile}`.*?\n(.*?)(?=^##)", DOC, re.MULTILINE | re.DOTALL)
+    (example_shown,) = re.findall(r"^```\w+\n(.*?)\n```$", section, re.MULTILINE | re.DOTALL)
+    assert example_shown in {shown_as(profile, "zh"), shown_as(profile, "en")}
+    assert f"`{PROFILES[profile].content_type}`" in section or PROFILES[profile].content_type == "application/json"
 
 
 def test_every_field_and_every_type_is_explained() -> None:
@@ -109,7 +144,7 @@ def test_the_configuration_shown_is_valid_and_every_key_is_explained() -> None:
     (tree,) = msgspec.yaml.decode(shown, type=dict[str, Notify]).values()
     check_webhooks(tree)
     for key in Webhook.__struct_fields__:
-        assert f"| `{key}` |" in DOC
+        assert re.search(rf"^\| (`\w+`, )?`{key}`", DOC, re.MULTILINE), key
 
 
 def test_the_retry_plan_and_its_limits_are_the_defaults() -> None:

@@ -7,10 +7,26 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gridbeacon.config import Broker, Config, Topics
+from gridbeacon.cli.fixture import load
+from gridbeacon.config import Broker, ClickHouse, Config, Topics
+from gridbeacon.demo.fixture.plan import TIMEZONE, Size
+from sinks.migrate import migrate
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
+from tests.servers import Server, free_port
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def fixture_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """An embedded ClickHouse that holds the fixture city, and a database ``empty`` with all tables and no rows."""
+    server = Server(tmp_path_factory.mktemp("fixture-city") / "data", free_port()).until_ready()
+    try:
+        load(Size(), Config(clickhouse=ClickHouse(port=server.port)), lambda _: None)
+        migrate(Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=server.port, database="empty")))
+        yield server
+    finally:
+        server.end()
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,9 @@ from dashboards.ask import DEFAULTS, ask_all, questions
 from dashboards.build import MARKS, built
 from dashboards.expand import Shown, expanded
 from dashboards.names import tables
-from gridbeacon.cli.fixture import load
 from gridbeacon.config import ClickHouse, Config
 from gridbeacon.demo.fixture.plan import RISE, TIMEZONE, Size, begin_ms, code, incidents
-from sinks.migrate import migrate
-from tests.servers import Server, free_port
+from tests.servers import Server
 
 pytestmark = pytest.mark.integration
 WORST = max(incidents(Size(), 5), key=lambda incident: incident.peak)
@@ -33,25 +31,14 @@ FAMILIES = {
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("dashboards") / "data", free_port()).until_ready()
-    try:
-        load(Size(), Config(clickhouse=ClickHouse(port=server.port)), lambda _: None)
-        yield server
-    finally:
-        server.end()
-
-
-@pytest.fixture(scope="module")
-def grafana(server: Server) -> Iterator[Client]:
-    with server.client(user="grafana", database="gridbeacon") as client:
+def grafana(fixture_city: Server) -> Iterator[Client]:
+    with fixture_city.client(user="grafana", database="gridbeacon") as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def empty(server: Server) -> Iterator[Client]:
-    migrate(Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=server.port, database="empty")))
-    with server.client(user="grafana", database="empty") as client:
+def empty(fixture_city: Server) -> Iterator[Client]:
+    with fixture_city.client(user="grafana", database="empty") as client:
         yield client
 
 
@@ -89,20 +76,26 @@ def test_the_alerts_that_are_open_are_those_of_the_moment_and_say_who_has_them(g
     """At each moment the table is what a fold over the transitions up to then says, whatever became of them later."""
     (question,) = [q for _, panel, q in ASKED if panel == "Open alerts"]
     everything = grafana.execute(
-        "SELECT alert_id, at, level_to, condition_to, handling_to FROM alert_events FINAL ORDER BY alert_id, version"
+        "SELECT alert_id, at, level_to, condition_to, handling_to, notice_id FROM alert_events FINAL "
+        "ORDER BY alert_id, version"
     )
-    seen = 0
+    seen = set()
     for moment in range(EVENING - 5 * 86400, EVENING, 9000):
-        standing: dict[str, tuple[str, str]] = {}
-        for alert, at, level, condition, handling in everything:
+        standing: dict[str, tuple[str, str, str]] = {}
+        told = {alert for alert, at, *_, notice in everything if notice and at.timestamp() <= moment}
+        for alert, at, level, condition, handling, _ in everything:
             if at.timestamp() <= moment:
-                standing[alert] = (level, handling) if condition != "cleared" else ("none", "")
-        expected = {alert: pair for alert, pair in standing.items() if pair[0] != "none"}
+                standing[alert] = (level, condition, handling)
+        expected = {
+            alert: one
+            for alert, one in standing.items()
+            if one[1] != "cleared" or one[2] not in ("new", "closed", "reviewed") or (one[2] == "new" and alert in told)
+        }
         rows = grafana.execute(expanded(question.sql, replace(WEEK, to_secs=moment)))
-        assert {row[7]: (row[0], row[2]) for row in rows} == expected
-        assert all((row[2] == "new") == (row[3] == "") for row in rows)
-        seen += len(rows)
-    assert seen > 3
+        assert {row[8]: (row[0], row[1], row[3]) for row in rows} == expected
+        assert all((row[3] == "new") == (row[4] == "") for row in rows)
+        seen |= {row[1] for row in rows}
+    assert seen == {"active", "cleared"}
 
 
 def test_forecasts_that_reach_a_limit_are_found_as_early_as_they_were_known(grafana: Client) -> None:
@@ -151,6 +144,6 @@ def test_variables_and_marks_are_answered_too(grafana: Client, empty: Client) ->
     assert len(rows) > 5
 
 
-def test_every_panel_is_answered_by_the_configured_database(server: Server) -> None:
-    config = Config(clickhouse=ClickHouse(port=server.port, username="grafana"))
+def test_every_panel_is_answered_by_the_configured_database(fixture_city: Server) -> None:
+    config = Config(clickhouse=ClickHouse(port=fixture_city.port, username="grafana"))
     assert len(list(ask_all(config, EVENING))) == len(ASKED)

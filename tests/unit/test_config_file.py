@@ -73,7 +73,7 @@ def test_values_of_every_form_are_read(read):
         notify:
           webhooks:
             - name: centre
-              url: https://user:word@dispatch.example.org/a?token=b
+              url: https://dispatch.example.org/a?token=b
               secrets: [{SECRET}]
               modes: [live, test]
         """
@@ -211,13 +211,19 @@ def test_redacted_is_plain_data_without_secrets(read):
         clickhouse: {{password: house-word}}
         notify:
           webhooks:
-            - {{name: a, url: "https://me:url-word@h.example.org:8443/in?key=query-word#x", secrets: [{SECRET}]}}
+            - {{name: a, url: "https://h.example.org:8443/in?key=query-word#x", secrets: [{SECRET}]}}
+            - {{name: b, url: "https://b.example.org/hook/path-word", profile: feishu, sign_secret: sign-word}}
+            - {{name: c, url: "https://c.example.org/", profile: pagerduty, routing_key: routing-word}}
         """
     )
+    first, *others = config.notify.webhooks
+    first = msgspec.structs.replace(first, url=first.url.replace("h.ex", "me:url-word@h.ex"))  # as nobody may write it
+    config = msgspec.structs.replace(config, notify=msgspec.structs.replace(config.notify, webhooks=(first, *others)))
     plain = redacted(config)
     shown = msgspec.json.encode(plain).decode()
-    for word in ("kafka-word", "house-word", "url-word", "query-word", SECRET):
-        assert word not in shown
+    for word in "kafka house url query path sign routing".split():
+        assert f"{word}-word" not in shown
+    assert SECRET not in shown
     assert plain["notify"]["webhooks"][0]["url"] == "https://h.example.org:8443/in"
     assert plain["notify"]["webhooks"][0]["secrets"] == [HIDDEN]
     assert plain["broker"]["password"] == plain["clickhouse"]["password"] == HIDDEN

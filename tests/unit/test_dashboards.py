@@ -8,9 +8,10 @@ import pytest
 from dashboards.ask import DEFAULTS, SPANS, questions
 from dashboards.build import DASHBOARDS, GOLDEN, built, stale, write
 from dashboards.expand import Shown, expanded
-from dashboards.look import COLOURS, SYMBOLS, UIDS
+from dashboards.look import UIDS
 from dashboards.names import read, tables
 from gridbeacon.config import AlarmBudget, Config, Ladder, Limits
+from gridbeacon.levels import COLOURS, SYMBOLS
 from sinks.migrate import migrations
 
 CONFIG = Config()

@@ -12,8 +12,10 @@ from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Delivery, Evidence, Notice, Position, Situation, Transition
 from gridbeacon.notices import hold_back
-from gridbeacon.reasons import Certainty, Level, Mode, Reason
-from sinks.deliveries import JITTER_SHARE, MAX_UNDER_WAY, Attempt, Outbox, Result
+from gridbeacon.reasons import Certainty, HandlingState, Level, Mode, Reason
+from sinks.deliveries import JITTER_SHARE, Attempt, Result
+from sinks.orders import Enable, Redeliver
+from sinks.outbox import MAX_UNDER_WAY, Outbox
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 T0 = 1_672_484_400_000
@@ -124,6 +126,23 @@ def sequences(outbox: Outbox, statuses: dict[str, int] | None = None) -> dict[st
     return sent
 
 
+def handled(last: Transition, state: HandlingState) -> Transition:
+    """Return what follows when people have brought the alert of ``last`` to ``state``, with a notice of it."""
+    alert = msgspec.structs.replace(last.alert, handling_state=state, version=last.alert.version + 1)
+    body = f'{{"type":"alert.{state}","timestamp":"2022-12-31T12:00:00Z","data":{{"alert_id":"{alert.alert_id}"}}}}'
+    notice = Notice(
+        notice_id=f"msg_{alert.alert_id}_{state}",
+        alert_id=alert.alert_id,
+        sequence=last.notice.sequence + 1 if last.notice else 1,
+        type=f"alert.{state}",
+        level=alert.level,
+        at_ms=alert.changed_ms,
+        body=body,
+    )
+    position = (last.offset, last.index)
+    return msgspec.structs.replace(last, offset=last.offset + 1, previous=position, alert=alert, notice=notice)
+
+
 ONE = Notify(webhooks=(endpoint(),))
 LIFE = story(Level.YELLOW, Level.RED, Level.NONE)
 
@@ -138,7 +157,13 @@ def test_notices_of_an_alert_go_one_after_the_other() -> None:
         (row,) = outbox.result(attempt, answer(), T0)
         assert (row.outcome, row.attempt, row.notice_id) == ("delivered", 1, attempt.notice.notice_id)
     assert list(outbox.waiting()) == []
-    assert dict(outbox.changed())[f"alert:{LIFE[0].alert.alert_id}".encode()] is None
+    key = f"alert:{LIFE[0].alert.alert_id}".encode()
+    assert dict(outbox.changed())[key] is not None  # who was told of it hears when people close it
+    closed = handled(LIFE[-1], HandlingState.CLOSED)
+    outbox.add(closed, T0)
+    assert only(outbox.due(T0)).notice.type == "alert.closed"
+    outbox.result(Attempt("a", closed.notice, 1), answer(), T0)
+    assert dict(outbox.changed())[key] is None
 
 
 @pytest.mark.parametrize("status", [0, 408, 425, 429, 500, 503, 599])
@@ -324,12 +349,55 @@ STEP = st.one_of(
 )
 
 
+CHAIN = Notify(
+    webhooks=(endpoint("a", fallback="b", fallback_after_secs=300), endpoint("b", fallback="c"), endpoint("c")),
+    give_up_after_secs=3600,
+)
+STEPS = st.lists(STEP, max_size=20) | st.lists(STEP, min_size=30, max_size=100)
+
+
 @settings(max_examples=200, deadline=None)
-@given(st.lists(STEP, max_size=20) | st.lists(STEP, min_size=30, max_size=100))
+@given(STEPS)
 def test_order_and_completeness_whatever_happens(steps: list[tuple[str, int, int]]) -> None:
     """Per alert and endpoint notices end in sequence, each with one body, and every one that is wanted does end."""
+    log, rows = lived(CONFIG, steps)
+    ended = endings(rows)
+    told = {(t.notice.alert_id, t.notice.sequence) for t in log if t.notice is not None}
+    for name in ("a", "c"):
+        assert {(alert_id, s) for (e, alert_id), done in ended.items() if e == name for s in done} == told
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS)
+def test_what_the_first_did_not_get_its_fallbacks_did_or_refused_too(steps: list[tuple[str, int, int]]) -> None:
+    """A notice ends undelivered only where the whole chain has refused it; order holds at each endpoint."""
+    log, rows = lived(CHAIN, [step for step in steps if step[0] != "crash"])  # a crash makes endings undone
+    endings(rows)
+    last = {(r.alert_id, r.sequence, r.endpoint): r.outcome for r in rows if r.outcome not in ("retry", "enabled")}
+    for notice in [t.notice for t in log if t.notice is not None]:
+        ends = {name: last.get((notice.alert_id, notice.sequence, name)) for name in "abc"}
+        assert ends["a"] is not None
+        for name, following in (("a", "b"), ("b", "c")):
+            if ends[name] in ("permanent", "disabled", "expired"):
+                assert ends[following] is not None, (notice.sequence, ends)
+
+
+def endings(rows: list[Delivery]) -> dict[tuple[str, str], dict[int, str]]:
+    """Return how each notice ended, by endpoint and alert, checked to be in order; what came later does not count."""
+    ended: dict[tuple[str, str], dict[int, str]] = {}
+    for row in rows:
+        if row.outcome not in ("retry", "enabled"):
+            ended.setdefault((row.endpoint, row.alert_id), {}).setdefault(row.sequence, row.outcome)
+    for outcomes in ended.values():
+        answered = [sequence for sequence, outcome in outcomes.items() if outcome not in ("disabled", "superseded")]
+        assert answered == sorted(answered)
+    return ended
+
+
+def lived(config: Notify, steps: list[tuple[str, int, int]]) -> tuple[list[Transition], list[Delivery]]:
+    """Return the log and the rows after the steps and after everything that was still due has been delivered."""
     city = City()
-    outbox, stored, applied, committed = Outbox(CONFIG), dict[bytes, bytes](), 0, 0
+    outbox, stored, applied, committed = Outbox(config), dict[bytes, bytes](), 0, 0
     under_way: list[Attempt] = []
     rows: list[Delivery] = []
     bodies: dict[str, str] = {}
@@ -354,7 +422,7 @@ def test_order_and_completeness_whatever_happens(steps: list[tuple[str, int, int
                     stored[key] = state
             committed = applied
         elif what == "crash":
-            outbox, under_way, applied = Outbox(CONFIG), [], committed
+            outbox, under_way, applied = Outbox(config), [], committed
             for key, state in stored.items():
                 outbox.restore(key, state)
         for transition in city.log[applied:]:
@@ -368,14 +436,221 @@ def test_order_and_completeness_whatever_happens(steps: list[tuple[str, int, int
         under_way = outbox.due(now_ms)
 
     assert list(outbox.waiting()) == []
-    ended: dict[tuple[str, str], dict[int, str]] = {}
-    for row in rows:
-        if row.outcome != "retry":
-            ended.setdefault((row.endpoint, row.alert_id), {}).setdefault(row.sequence, row.outcome)
-    for outcomes in ended.values():
-        answered = [sequence for sequence, outcome in outcomes.items() if outcome != "disabled"]
-        assert answered == sorted(answered)
-    told = {(t.notice.alert_id, t.notice.sequence) for t in city.log if t.notice is not None}
-    for name in ("a", "c"):
-        assert {(alert_id, s) for (e, alert_id), done in ended.items() if e == name for s in done} == told
     assert msgspec.json.decode(msgspec.json.encode(rows), type=list[Delivery]) == rows
+    return city.log, rows
+
+
+# Fall back, orders
+
+
+def pair(**settings: object) -> Notify:
+    return Notify(webhooks=(endpoint("a", fallback="b", **settings), endpoint("b")))
+
+
+def work(outbox: Outbox, statuses: dict[str, int], now_ms: int = T0) -> list[Delivery]:
+    """Make all attempts that are due now, once each round, until none is; return the rows."""
+    rows: list[Delivery] = []
+    while attempts := outbox.due(now_ms):
+        for attempt in attempts:
+            rows += outbox.result(attempt, answer(statuses[attempt.endpoint]), now_ms)
+    return rows
+
+
+def told(rows: list[Delivery]) -> list[tuple[str, int, str]]:
+    return [(r.endpoint, r.sequence, r.outcome) for r in rows]
+
+
+def test_a_fallback_hears_nothing_while_all_is_well() -> None:
+    outbox = filled(Outbox(pair()), LIFE)
+    assert {name for name, _ in outbox.waiting()} == {"a"}
+    assert told(work(outbox, {"a": 204})) == [("a", n, "delivered") for n in (1, 2, 3)]
+
+
+def test_what_is_refused_goes_to_the_fallback_at_once_and_all_that_follows_too() -> None:
+    outbox = filled(Outbox(pair()), LIFE[:1])
+    rows = work(outbox, {"a": 404, "b": 204})
+    assert told(rows) == [("a", 1, "permanent"), ("b", 1, "delivered")]
+    assert rows[0].notice_id == rows[1].notice_id
+    outbox = reload(outbox, pair())
+    rows = work(filled(outbox, LIFE[1:]), {"a": 204, "b": 204})
+    assert sorted(told(rows)) == [(name, n, "delivered") for name in "ab" for n in (2, 3)]
+
+
+def test_notices_behind_the_refused_one_reach_the_fallback_once_and_in_order() -> None:
+    rows = work(filled(Outbox(pair()), LIFE), {"a": 400, "b": 204})
+    assert [one for one in told(rows) if one[0] == "b"] == [("b", n, "delivered") for n in (1, 2, 3)]
+
+
+def test_a_chain_of_fallbacks_ends_somewhere() -> None:
+    config = Notify(webhooks=(endpoint("a", fallback="b"), endpoint("b", fallback="c"), endpoint("c")))
+    rows = work(filled(Outbox(config), LIFE[:1]), {"a": 404, "b": 410, "c": 204})
+    assert told(rows) == [("a", 1, "permanent"), ("b", 1, "disabled"), ("c", 1, "delivered")]
+    # b is disabled from now on, and what it would get goes on to c
+    config_of_two = Notify(webhooks=(endpoint("a", fallback="b"), endpoint("b")))
+    rows = work(filled(Outbox(config_of_two), LIFE[:1]), {"a": 404, "b": 404})
+    assert told(rows) == [("a", 1, "permanent"), ("b", 1, "permanent")]
+
+
+def test_a_disabled_endpoint_leaves_everything_to_its_fallback() -> None:
+    city = City()
+    first, other = city.set(1, Level.RED), city.set(2, Level.RED)
+    outbox = filled(Outbox(pair()), first)
+    assert told(work(outbox, {"a": 410, "b": 204})) == [("a", 1, "disabled"), ("b", 1, "delivered")]
+    assert told(outbox.add(other[0], T0)) == [("a", 1, "disabled")]
+    assert told(work(outbox, {"b": 204})) == [("b", 1, "delivered")]
+
+
+def test_after_a_while_the_fallback_gets_what_could_not_be_delivered_and_the_first_is_still_tried() -> None:
+    config = pair(fallback_after_secs=100)
+    outbox = filled(Outbox(config), LIFE[:1])
+    rows: list[Delivery] = []
+    now_ms = T0
+    while not any(r.endpoint == "b" for r in rows):
+        now_ms = max(now_ms, outbox.next_due_ms() or 0)
+        rows += work(outbox, {"a": 503, "b": 204}, now_ms)
+    assert 100_000 <= now_ms - T0 <= 150_000
+    assert told(rows)[-1] == ("b", 1, "delivered")
+    # the endpoint has been down for long: what comes now goes to both at once
+    news = filled(outbox, LIFE[1:2], now_ms + 1000)
+    rows = work(news, {"a": 503, "b": 204}, now_ms + 1000)
+    assert ("b", 2, "delivered") in told(rows)
+    # it is back, and gets everything in order
+    now_ms = max(now_ms, outbox.next_due_ms() or 0)
+    assert told(work(outbox, {"a": 204}, now_ms)) == [("a", 1, "delivered"), ("a", 2, "delivered")]
+
+
+def test_a_dead_endpoint_with_hundreds_waiting_leaves_all_of_them_to_its_fallback() -> None:
+    city = City()
+    for cell in range(100):
+        city.set(cell, Level.YELLOW)
+    outbox = filled(Outbox(pair(fallback_after_secs=10)), city.log)
+    rows: list[Delivery] = []
+    for now_ms in range(T0, T0 + 40_000, 5_000):
+        rows += work(outbox, {"a": 0, "b": 204}, now_ms)
+    assert len({r.alert_id for r in rows if r.endpoint == "b" and r.outcome == "delivered"}) == 100
+
+
+def test_a_fallback_keeps_to_its_own_modes_and_level() -> None:
+    config = Notify(
+        webhooks=(endpoint("a", fallback="b", modes=(Mode.LIVE, Mode.EXERCISE)), endpoint("b", min_level="red"))
+    )
+    rows = work(filled(Outbox(config), story(Level.YELLOW)), {"a": 404})
+    assert told(rows) == [("a", 1, "permanent")]
+    rows = work(filled(Outbox(config), story(Level.RED, mode=Mode.EXERCISE)), {"a": 404})
+    assert told(rows) == [("a", 1, "permanent")]
+
+
+def test_two_that_share_a_fallback_send_it_nothing_twice_and_nothing_older() -> None:
+    config = Notify(webhooks=(endpoint("a", fallback="c"), endpoint("b", fallback="c"), endpoint("c")))
+    outbox = filled(Outbox(config), LIFE[:2])
+    both = {attempt.endpoint: attempt for attempt in outbox.due(T0)}
+    outbox.result(both["a"], answer(204), T0)
+    second = only(outbox.due(T0))
+    assert second.notice.sequence == 2
+    outbox.result(second, answer(404), T0)
+    assert told(outbox.result(only(outbox.due(T0)), answer(204), T0)) == [("c", 2, "delivered")]
+    rows = outbox.result(both["b"], answer(404), T0)
+    assert told(rows) == [("b", 1, "permanent"), ("c", 1, "superseded")]
+    assert told(work(outbox, {"b": 404, "c": 204})) == [("b", 2, "permanent")]
+
+
+def test_cap_is_for_orange_and_red_whatever_the_level_asked_for() -> None:
+    config = Notify(webhooks=(endpoint(profile="cap"),))
+    assert sequences(filled(Outbox(config), LIFE)) == {"a": [2, 3]}
+
+
+def test_a_notice_refers_to_the_earlier_ones_the_same_on_every_repeat() -> None:
+    outbox = filled(Outbox(ONE), LIFE)
+    outbox.result(only(outbox.due(T0)), answer(), T0)
+    attempt = only(outbox.due(T0))
+    assert [one.notice_id for one in attempt.earlier] == [LIFE[0].notice.notice_id]
+    outbox.result(attempt, answer(503), T0)
+    again = only(reload(filled(outbox, []), ONE).due(T0 + 60_000))
+    assert (again.notice, again.earlier) == (attempt.notice, attempt.earlier)
+
+
+def test_enabling_by_hand_is_said_once_and_kept() -> None:
+    outbox = filled(Outbox(ONE), LIFE[:1])
+    assert told(work(outbox, {"a": 410})) == [("a", 1, "disabled")]
+    order = Enable(endpoint="a", actor="wang", at_ms=T0)
+    (row,) = outbox.obey(order, T0)
+    assert (row.endpoint, row.outcome, row.detail, row.notice_id) == ("a", "enabled", "by wang", "")
+    assert outbox.obey(order, T0) == []
+    outbox = reload(outbox, ONE)
+    assert outbox.disabled == {}
+    assert told(work(filled(outbox, LIFE[1:]), {"a": 204})) == [("a", 2, "delivered"), ("a", 3, "delivered")]
+
+
+def test_a_changed_address_revives_and_says_so() -> None:
+    outbox = filled(Outbox(ONE), LIFE[:1])
+    work(outbox, {"a": 410})
+    moved = Notify(webhooks=(endpoint("a", url="https://new.example.org/"),))
+    outbox = reload(outbox, moved)
+    rows = outbox.add(LIFE[1], T0)
+    assert [(r.endpoint, r.outcome) for r in rows] == [("a", "enabled")]
+    assert told(work(outbox, {"a": 204})) == [("a", 2, "delivered")]
+
+
+def redeliver(transition: Transition, name: str = "a") -> Redeliver:
+    assert transition.notice is not None
+    return Redeliver(notice=transition.notice, endpoint=name, actor="wang", at_ms=T0)
+
+
+def test_a_notice_is_sent_again_when_a_person_asks() -> None:
+    outbox = filled(Outbox(ONE), LIFE)
+    work(outbox, {"a": 204})
+    for transition in (LIFE[2], LIFE[0]):
+        outbox.obey(redeliver(transition), T0)
+    outbox.obey(redeliver(LIFE[0]), T0)  # asked twice before it was sent is asked once
+    attempts = work(outbox, {"a": 204})
+    assert told(attempts) == [("a", 1, "delivered"), ("a", 3, "delivered")]
+    assert {r.notice_id for r in attempts} == {LIFE[0].notice.notice_id, LIFE[2].notice.notice_id}
+    # of an alert that is forgotten, and to endpoints that can't have it
+    fresh = Outbox(ONE)
+    fresh.obey(redeliver(LIFE[1]), T0)
+    assert told(work(fresh, {"a": 204})) == [("a", 2, "delivered")]
+    assert dict(fresh.changed())[f"alert:{LIFE[1].alert.alert_id}".encode()] is None
+    assert told(fresh.obey(redeliver(LIFE[1], "x"), T0)) == [("x", 2, "permanent")]
+    work(filled(Outbox(ONE), []), {})
+    gone = filled(Outbox(ONE), LIFE[:1])
+    work(gone, {"a": 410})
+    assert told(gone.obey(redeliver(LIFE[0]), T0)) == [("a", 1, "disabled")]
+
+
+def test_a_notice_asked_for_while_its_alert_is_on_the_way_waits_its_turn() -> None:
+    outbox = filled(Outbox(ONE), LIFE)
+    for _ in (1, 2):
+        outbox.result(only(outbox.due(T0)), answer(), T0)
+    third = only(outbox.due(T0))
+    outbox.obey(redeliver(LIFE[0]), T0)
+    assert outbox.due(T0) == []
+    outbox.result(third, answer(503), T0)
+    assert [notice.sequence for _, notice in outbox.waiting()] == [3, 1]
+    assert only(outbox.due(T0 + 60_000)).notice.sequence == 3
+
+
+def test_only_so_many_alerts_that_are_over_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sinks.outbox.KEPT_OVER", 10)
+    city, outbox = City(), Outbox(ONE)
+    for cell in range(30):
+        filled(outbox, city.set(cell, Level.RED) + city.set(cell, Level.NONE))
+        work(outbox, {"a": 204})
+    kept = [key for key, value in outbox.changed() if value is not None and key.startswith(b"alert:")]
+    assert 10 <= len(kept) <= 11
+    assert f"alert:{city.log[-1].alert.alert_id}".encode() in kept
+
+
+def test_nothing_is_given_up_while_the_alert_is_open() -> None:
+    config = Notify(webhooks=(endpoint(),), give_up_after_secs=100)
+    outbox = filled(Outbox(config), LIFE[:2])
+    now_ms = T0
+    for _ in range(20):
+        now_ms = max(now_ms, outbox.next_due_ms() or 0)
+        (row,) = outbox.result(only(outbox.due(now_ms)), answer(503), now_ms)
+        assert row.outcome == "retry"
+    assert now_ms - T0 > 1_000_000
+
+
+def test_rows_say_why_the_notice_was_sent_and_in_which_form() -> None:
+    (row,) = work(filled(Outbox(ONE), LIFE[:1]), {"a": 204})
+    assert (row.type, row.reason, row.profile) == ("alert.opened", "density", "standard")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gridbeacon.config import Notify, Webhook
 from gridbeacon.errors import ConfigError
-from sinks.addresses import AddressRefused, check_targets, guarded_socket, refusal
+from sinks.addresses import AddressRefused, guarded_socket, refusal
 from sinks.signing import Unverified, sign, verify
 from sinks.webhook import check_webhooks
 
@@ -119,13 +119,13 @@ def webhook(url: str = "https://hooks.example.org/x", **settings: object) -> Web
         (Notify(webhooks=(webhook("ftp://example.org/"),)), "http"),
         (Notify(webhooks=(webhook("hooks.example.org/x"),)), "http"),
         (Notify(webhooks=(webhook("https:///x"),)), "url"),
-        (Notify(webhooks=(webhook("http://[::1/x"),)), "not a URL"),
+        (Notify(webhooks=(webhook("http://[::1/x"),)), "it is not a URL"),
         (Notify(webhooks=(webhook("https://u:p@example.org/"),)), "password"),
         (Notify(webhooks=(webhook("http://127.0.0.1:9/"),)), "allow_private"),
         (Notify(webhooks=(webhook("http://[::ffff:10.0.0.1]/"),)), "allow_private"),
         (Notify(webhooks=(webhook(),), allowed_hosts=("other.org",)), "allowed_hosts"),
         (Notify(webhooks=(webhook(),), allowed_hosts=("[::",)), "allowed_hosts"),
-        (Notify(webhooks=(webhook(), webhook())), r"\[1\].name"),
+        (Notify(webhooks=(webhook(), webhook())), r"\[0\].name"),
         (Notify(webhooks=(webhook(secrets=()),)), "secrets"),
         (Notify(webhooks=(webhook(secrets=("password",)),)), "secrets"),
         (Notify(retry_secs=()), "retry_secs"),
@@ -139,5 +139,5 @@ def test_a_wrong_setting_is_one_sentence_that_names_the_key(notify: Notify, says
 
 
 def test_allowed_hosts_are_compared_as_hosts() -> None:
-    check_targets(Notify(webhooks=(webhook("https://Hooks.Example.org./x"),), allowed_hosts=("hooks.example.ORG",)))
-    check_targets(Notify(webhooks=(webhook("https://bücher.example/x"),), allowed_hosts=("xn--bcher-kva.example",)))
+    check_webhooks(Notify(webhooks=(webhook("https://Hooks.Example.org./x"),), allowed_hosts=("hooks.example.ORG",)))
+    check_webhooks(Notify(webhooks=(webhook("https://bücher.example/x"),), allowed_hosts=("xn--bcher-kva.example",)))
