@@ -207,7 +207,7 @@ class Clusters:
         made = self._zones.get(name)
         if made is None or made[0] != cells or made[1] != near:
             grid = self._config.grid
-            digits = range(grid.area_digits + 3, grid.community_digits + 1, 3)
+            digits = (grid.street_digits, grid.street_digits + 3)
             made = self._zones[name] = cells, dict(near), neighbourhoods(cells, near, digits)
         return made[2]
 

@@ -126,8 +126,8 @@ class Grid(Section, frozen=True):
 
     pattern: str = r"\d{15}"
     area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
-    community_digits: Annotated[int, Meta(ge=1, le=64)] = 12
-    """Cells whose codes begin with the same so many digits are one community."""
+    street_digits: Annotated[int, Meta(ge=1, le=64)] = 9
+    """Cells whose codes begin with the same so many digits are one street: what has no exact place is one there."""
 
 
 class Topics(Section, frozen=True):

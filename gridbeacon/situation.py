@@ -15,6 +15,8 @@ RULES = (SAFETY, DATA_HEALTH)
 
 LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
+_WHOLE = (Reason.GONE_QUIET, Reason.LOW_COVERAGE, Reason.LOW_CONFIDENCE)
+"""Doubts about a sensor as a whole, whose series is the sensor's own name."""
 EVIDENCE_KEPT = 60
 """So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
 _MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
@@ -69,8 +71,9 @@ def assess(
       beside a limit or a report raise blue to yellow, no further;
     - a situation that ``recurs`` is yellow at least.
 
-    A crossed limit is Observed; two kinds of evidence, or a report that people have verified (orange), are Likely; the
-    rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the findings say).
+    A crossed limit is Observed, unless the data of every sensor that says so are in doubt; two kinds of evidence, or a
+    report that people have verified (orange), are Likely; the rest is Possible. ``quiet`` are the sources that have
+    gone quiet (None: as the findings say).
     """
     everything = tuple(findings)
     standing = [e for e in everything if rule_of(e) == rule]
@@ -81,6 +84,9 @@ def assess(
         quiet = frozenset(e.series for e in everything if e.reason is Reason.GONE_QUIET)
     top = standing[0]
     layers = {e.layer for e in standing}
+    doubted = frozenset(
+        e.series if e.reason in _WHOLE else source_of(e.series) for e in everything if e.layer == "quality"
+    )
     level, reason = top.level, top.reason
     if rule == SAFETY:
         level = _corroborated(standing, near)
@@ -98,7 +104,7 @@ def assess(
         kind=_kind(standing),
         level=level,
         reason=reason,
-        certainty=_certainty(layers, top),
+        certainty=_certainty(standing, doubted if rule == SAFETY else frozenset()),
         data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
         headline=sentence(standing, len(place.cells), min(e.since_ms for e in standing), at_ms),
         evidence=tuple(standing[:EVIDENCE_KEPT]),
@@ -178,8 +184,9 @@ def _both_ways(standing: list[Evidence]) -> bool:
     return any(f"{source_of(s)}/people_count_away" in above for s in above if s.endswith("/people_count_towards"))
 
 
-def _certainty(layers: set[str], top: Evidence) -> Certainty:
-    if layers & {"limit", "quality"}:
+def _certainty(standing: list[Evidence], doubted: frozenset[str]) -> Certainty:
+    top, layers = standing[0], {e.layer for e in standing}
+    if "quality" in layers or any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
         return Certainty.LIKELY

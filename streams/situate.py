@@ -21,16 +21,21 @@ class SituateMachine(Machine):
         self.assessor = Assessor(config, partition)
         self.areas = Areas(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
+        self._situations = config.topics.prefix + topics.SITUATIONS
         self._count = config.topics.alerts_partitions
 
     def apply(self, offset: int, value: bytes) -> list[Output]:
-        """Assess one message; return the transitions that follow."""
+        """Assess one message; return the transitions that follow, and situations as they stand now."""
         transitions = self.transitions(offset, value)
         _tell(transitions)
-        return [
+        outputs = [
             Output(self._alerts, partition_of(t.event.alert_id, self._count), msgspec.json.encode(t))
             for t in transitions
         ]
+        for report in self.assessor.take_reports():
+            number = partition_of(report.situation.situation_id, self._count)
+            outputs.append(Output(self._situations, number, msgspec.json.encode(report)))
+        return outputs
 
     def transitions(self, offset: int, value: bytes) -> list[Transition]:
         """Assess one message, or do what a person asks for in it; return the transitions that follow, as values."""

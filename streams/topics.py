@@ -13,6 +13,7 @@ OBSERVATIONS = "observations"
 SCORES = "scores"
 SIGNALS = "signals"
 ALERTS = "alerts"
+SITUATIONS = "situations"
 DELIVERIES = "deliveries"
 DETECT_STATE = "detect.state"
 SITUATE_STATE = "situate.state"
@@ -54,6 +55,7 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(SCORES, t.observations_partitions, keep, "frames with their verdicts", "detect", "store"),
         topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect", "situate"),
         topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store"),
+        topic(SITUATIONS, t.alerts_partitions, keep, "situations as they stand", "situate", "store"),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store"),
         topic(DETECT_STATE, t.observations_partitions, compact, "checkpoints", "detect", "detect"),
         topic(SITUATE_STATE, t.signals_partitions, compact, "checkpoints", "situate", "situate"),
