@@ -16,8 +16,9 @@ from gridbeacon.errors import ConfigError
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
-ROLES = 5
-"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, from ``metrics_port`` on."""
+ROLES = 6
+"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, forecast,
+from ``metrics_port`` on."""
 _LAST_PORT = 65535
 
 

@@ -8,7 +8,7 @@ import msgspec
 
 from gridbeacon.config import Situate
 from gridbeacon.lifecycle import DONE, Event
-from gridbeacon.model import Alert, AlertEvent, Evidence, Notice
+from gridbeacon.model import Alert, AlertEvent, Evidence, Foreseen, Notice
 from gridbeacon.reasons import CAP_SEVERITY, Certainty, ConditionState, HoldReason, Level, Mode
 from gridbeacon.situation import DATA_HEALTH
 
@@ -36,6 +36,7 @@ NOTICE_TYPES: dict[str, str] = {
 
 # A dispatcher acts on the worst few findings; a webhook body should stay near 10 KB (Standard Webhooks asks for < 20).
 EVIDENCE_MAX = 20
+HOUR_MS = 3_600_000
 
 CELLS_MAX = 50
 """A situation may cover a whole district; where it is worst is its centre."""
@@ -168,9 +169,29 @@ def _cap(alert: Alert, notice_type: str, sequence: int) -> dict[str, Any]:
         "references": [notice_id_of(alert.alert_id, earlier) for earlier in range(1, sequence)],
         "category": sorted({_CAP_CATEGORY.get(kind, "Other") for kind in kinds}) or ["Safety"],
         "responseType": ["AllClear" if over else "Assess" if unknown else _CAP_RESPONSE[alert.level]],
-        "urgency": "Past" if over else "Unknown" if unknown else _CAP_URGENCY[alert.level],
+        "urgency": "Past" if over else "Unknown" if unknown else _urgency(alert),
         "severity": CAP_SEVERITY[alert.level],
         "certainty": Certainty.UNKNOWN if unknown else alert.certainty,
+    }
+
+
+def _urgency(alert: Alert) -> str:
+    """Return how soon to act: what is only foreseen is expected within the hour, or later ("Future")."""
+    foreseen = [e.foreseen.expected_ms for e in alert.evidence if e.foreseen is not None]
+    if not foreseen or len(foreseen) < len(alert.evidence):
+        return _CAP_URGENCY[alert.level]
+    return "Expected" if min(foreseen) - alert.changed_ms <= HOUR_MS else "Future"
+
+
+def _foreseen(seen: Foreseen | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    return {
+        "tier": seen.tier.word,
+        "expected_at": _utc(seen.expected_ms),
+        "from": _utc(seen.from_ms),
+        "until": None if seen.until_ms is None else _utc(seen.until_ms),
+        "probability": round(seen.probability, 3),
     }
 
 
@@ -185,6 +206,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "expected": evidence.expected,
         "threshold": evidence.threshold,
         "since": _utc(evidence.since_ms),
+        "foreseen": _foreseen(evidence.foreseen),
         "text": evidence.text,
         "cell": evidence.cell or None,
         "source": {"topic": topic, "partition": partition, "offset": offset, "index": index},

@@ -100,6 +100,13 @@ class Reason(StrEnum):
     """Its condition is long over and nobody closed it."""
     REOPENED = "reopened"
     """It goes on as a new alert."""
+    # forecasts: a limit that will be passed, and how that ended
+    FORECAST_WATCH = "forecast_watch"
+    FORECAST_WARNING = "forecast_warning"
+    FORECAST_CAME_TRUE = "forecast_came_true"
+    FORECAST_FADED = "forecast_faded"
+    FORECAST_OVERDUE = "forecast_overdue"
+    FORECAST_LOST = "forecast_lost"
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -363,3 +370,41 @@ class ForecastReason(StrEnum):
     """The fit is older than its ``valid_until``: the profile stands in."""
     FAILED = "failed"
     """The fit ended with an error; the profile or the last forecast stands in."""
+
+
+class Tier(IntEnum):
+    """How surely a forecast says that a limit will be passed."""
+
+    NONE = 0
+    WATCH = 1
+    """The upper end of the 80 % band passes it."""
+    WARNING = 2
+    """The point forecast passes it."""
+
+    @property
+    def word(self) -> str:
+        """The tier as it is written in tables and notices, for example ``'watch'``."""
+        return self.name.lower()
+
+
+class CrossingOutcome(StrEnum):
+    """What became of a crossing that was foreseen."""
+
+    OPEN = "open"
+    CAME_TRUE = "came_true"
+    WITHDRAWN = "withdrawn"
+
+
+class FitFailure(StrEnum):
+    """Why a refit that was asked for gave nothing; the last forecast stays valid until its end."""
+
+    HISTORY_AWAY = "history_away"
+    """ClickHouse can't be reached."""
+    HISTORY_BEHIND = "history_behind"
+    """The role store has not yet written what the refit is to learn from."""
+    TIMED_OUT = "timed_out"
+    """It took longer than ``forecast.fit_limit_secs``."""
+    CRASHED = "crashed"
+    """The process that fitted ended with an error."""
+    SUPERSEDED = "superseded"
+    """A newer request for the same series came while this one waited."""

@@ -11,6 +11,7 @@ from msgspec.structs import FieldInfo
 
 from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Webhook
 from gridbeacon.config_file import load
+from gridbeacon.config_forecast import ForecasterOf
 from gridbeacon.config_rules import ROLES
 from gridbeacon.config_section import Section
 from gridbeacon.config_values import OVERRIDES, say
@@ -24,6 +25,7 @@ IN_WORDS = {
     "clickhouse.accounts": "a list of accounts",
     "calendar.files": "a list of files",
     "detect.series": "a list of choices",
+    "forecast.series": "a list of choices",
     "alarm_budget.shares": "a list of shares",
 } | {f"limits.{surface}": "a ladder" for surface in ("moving", "stairs", "standing")}
 """What these keys take is a table of its own."""
@@ -46,6 +48,8 @@ def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, F
             yield from keys(CalendarFile, f"{key}.")
         if key == "detect.series":
             yield from keys(DetectorOf, f"{key}.")
+        if key == "forecast.series":
+            yield from keys(ForecasterOf, f"{key}.")
         if key == "alarm_budget.shares":
             yield from keys(AlarmShare, f"{key}.")
 
@@ -122,4 +126,4 @@ def test_the_message_shown_is_the_message_given(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_ports_are_right() -> None:
-    assert ROLES == 5  # "the first of five ports", "metrics take five"
+    assert ROLES == 6  # "the first of six ports", "metrics take six"
