@@ -10,11 +10,11 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import Step
 from gridbeacon.budget import in_words
 from gridbeacon.clusters import SCAN, Clusters
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
+from gridbeacon.held import Step
 from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level

@@ -493,7 +493,8 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What dispatchers are told: ``notice_id`` is the ``webhook-id``, equal on every repeat; ``body`` the exact JSON
-    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level."""
+    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level;
+    ``receivers`` who is reached by them, by their names in the routing."""
 
     notice_id: str
     alert_id: str
@@ -503,6 +504,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     body: str
     endpoints: tuple[str, ...] | None = None
+    receivers: tuple[str, ...] = ()
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
