@@ -51,6 +51,7 @@ class Reason(StrEnum):
     # layer 2, learned
     ABOVE_EXPECTED = "above_expected"
     BELOW_EXPECTED = "below_expected"
+    JOINT_DEPARTURE = "joint_departure"
     # layer 3, data quality
     GONE_QUIET = "gone_quiet"
     STUCK = "stuck"
@@ -220,6 +221,15 @@ class Disposition(StrEnum):
     NOT_ANOMALY = "NOT_ANOMALY"
     ANOMALY_NEW_TREND = "ANOMALY_NEW_TREND"
     NO_FEEDBACK = "NO_FEEDBACK"
+
+
+class LessonKind(StrEnum):
+    """What ``detect`` is to learn of a feedback."""
+
+    MASK = "mask"
+    """The series is not learned from, from one time to another."""
+    RESET = "reset"
+    """What is usual for the series is learned anew."""
 
 
 class Refusal(StrEnum):
