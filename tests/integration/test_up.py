@@ -132,6 +132,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "forecast",
     }
     for word in ("Kafka", "ClickHouse", "data, logs", "processes", "webhooks"):
         assert word in engine.said()
@@ -174,6 +175,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "forecast",
     }
     assert found["problems"] == []
     fresh = after.pids()
