@@ -51,6 +51,7 @@ class Reason(StrEnum):
     # layer 2, learned
     ABOVE_EXPECTED = "above_expected"
     BELOW_EXPECTED = "below_expected"
+    JOINT_DEPARTURE = "joint_departure"
     # layer 3, data quality
     GONE_QUIET = "gone_quiet"
     STUCK = "stuck"
@@ -107,6 +108,10 @@ class Reason(StrEnum):
     FORECAST_FADED = "forecast_faded"
     FORECAST_OVERDUE = "forecast_overdue"
     FORECAST_LOST = "forecast_lost"
+    MUTE_OVER = "mute_over"
+    """The silence, or the graver alert, that held it back is over."""
+    GROUP_WAITED = "group_waited"
+    """It waited for the others of its group."""
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -218,6 +223,15 @@ class Disposition(StrEnum):
     NO_FEEDBACK = "NO_FEEDBACK"
 
 
+class LessonKind(StrEnum):
+    """What ``detect`` is to learn of a feedback."""
+
+    MASK = "mask"
+    """The series is not learned from, from one time to another."""
+    RESET = "reset"
+    """What is usual for the series is learned anew."""
+
+
 class Refusal(StrEnum):
     """Why an action of a person changed nothing."""
 
@@ -289,6 +303,15 @@ class HoldReason(StrEnum):
     """It goes on as a new alert, and that one is told."""
     CLOSED = "closed"
     """People have closed it."""
+    SILENCED = "silenced"
+    INHIBITED = "inhibited"
+    """A graver alert that has labels in common is open."""
+    GROUPED = "grouped"
+    """Others of its group were told just now: they become one notice."""
+    ALREADY_TOLD = "already_told"
+    """It is at a level that was told not long ago."""
+    ANSWERED = "answered"
+    """Somebody has acknowledged it, or it is over: nobody is called any further."""
 
 
 class BudgetReason(StrEnum):
