@@ -124,7 +124,8 @@ class Outbox:
         notice = order.notice
         held = self._alerts.get(notice.alert_id)
         if held is None:  # over and forgotten: this one delivery is all that is left of it
-            held = self._alerts[notice.alert_id] = AlertDeliveries(over_ms=order.at_ms, done=True)
+            held = AlertDeliveries(over_ms=order.at_ms, done=True, highest=notice.level)
+            self._alerts[notice.alert_id] = held
         pending = held.pending.get(notice.sequence) or Pending(notice, now_ms, order.earlier)
         if name not in self._endpoints:
             nothing = Result(0, "no webhook of this name is configured", None, now_ms, 0.0)
