@@ -91,7 +91,7 @@ class Assessor:
         self._agenda = Agenda(self._due_ms)
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
-        self._clusters = Clusters(config, partition)
+        self._clusters = Clusters(config)
         self._levels = levels_of(config)
         self._lessons: list[Lesson] = []
 
