@@ -18,7 +18,7 @@ from dashboards.panels import (
 from dashboards.query import asks
 from dashboards.standing import OPEN_BY_LEVEL, name_of
 from gridbeacon.config import Config
-from gridbeacon.reasons import Level, Reason
+from gridbeacon.reasons import Level, Reason, State
 from gridbeacon.vocabulary import Kind
 
 O, F, S, R = T.observations, T.forecasts, T.sensors, T.grid_events  # noqa: E741 - as in the SQL
@@ -50,19 +50,23 @@ SELECT {name_of(O.grid_id)} AS place, {O.metric} AS metric, max({O.severity}) AS
        argMax({O.value}, {O.observed_at}) AS observed, argMax({O.expected}, {O.observed_at}) AS expected,
        argMax({O.reason}, {O.observed_at}) AS why, {O.source} AS sensor, {O.grid_id} AS cell
 FROM {O}
-WHERE {O.observed_at} > {PRESENT} - {RECENT} AND {O.observed_at} <= {PRESENT} AND {O.severity} IS NOT NULL
+WHERE {O.observed_at} > {PRESENT} - {RECENT} AND {O.observed_at} <= {PRESENT} AND {O.state} = '{State.ANOMALOUS.word}'
   AND {O.reason} NOT IN {_NO_FINDING} AND {here(O.grid_id)} AND {kind(O.kind)}
 GROUP BY {O.grid_id}, {O.metric}, {O.source}
 ORDER BY highest DESC, sensor, metric
 LIMIT 15
 """
 
+_TIMES = f"$__timeFilter({R.occurred_at}) AND {R.occurred_at} > {PRESENT} - INTERVAL 24 HOUR AND {R.occurred_at} <= {PRESENT}"
 REPORTS = f"""
 SELECT {R.occurred_at} AS at, {name_of(R.grid_id)} AS place, {R.service_code} AS about, {R.description} AS report,
        {R.verification} AS verified, {R.reporter_role} AS told_by, {R.grid_id} AS cell
 FROM {R} FINAL
-WHERE $__timeFilter({R.occurred_at}) AND {R.occurred_at} > {PRESENT} - INTERVAL 24 HOUR
-  AND {R.occurred_at} <= {PRESENT} AND {here(R.grid_id)}
+WHERE ({R.grid_id}, {R.occurred_at}, {R.service_request_id}) IN
+(
+    SELECT {R.grid_id}, {R.occurred_at}, {R.service_request_id} FROM {R}
+    WHERE {_TIMES} AND {here(R.grid_id)} ORDER BY {R.occurred_at} DESC LIMIT 60
+)
 ORDER BY at DESC
 LIMIT 30
 """
@@ -179,8 +183,8 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Most out of the ordinary",
-                    "Series that are furthest from what is usual at this hour, in the last half hour. From a severity "
-                    "of 2.4 a value is called anomalous. Unusual is not yet dangerous.",
+                    "Series that were called anomalous in the last half hour, the furthest from what is usual at this "
+                    "hour first. Unusual is not yet dangerous.",
                     (
                         asks(
                             UNUSUAL,
