@@ -153,7 +153,7 @@ class Engine:
         )
         self.file = write_files(folder, self.config, registry_of(city))
         self._folder = folder
-        names = ["ingest", *["detect"] * detect_workers, "situate", "notify", "store"]
+        names = ["ingest", *["detect"] * detect_workers, "situate", "notify", "store", "forecast"]
         self.members: dict[str, Member] = {"database": Database(folder, self.config.clickhouse.port)}
         for n, role in enumerate(names):
             name = f"{role}-{n}"
@@ -231,6 +231,7 @@ class Engine:
             "detect": (topics.OBSERVATIONS,),
             "situate": (topics.SIGNALS,),
             "notify": (topics.ALERTS,),
+            "forecast": (topics.SCORES,),
             **{group_of(self.config, lane): lane.topics for lane in LANES},
         }
         try:

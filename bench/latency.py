@@ -138,7 +138,7 @@ def measure(node: EmbeddedBroker, home: Path, rate: int, secs: float) -> list[st
         ready.wait(10)
         config = live(city, urls[0])
         wait_for(migrated, 30, "the database")
-        names = ("ingest", "detect", "situate", "notify", "store")
+        names = ("ingest", "detect", "situate", "notify", "store", "forecast")
         with roles([city.process(role) for role in names]):
             time.sleep(5)
             looking = threading.Thread(target=watch.look, args=(config, over))

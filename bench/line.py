@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.engine import RoleProcess, ends, produce, read_all, wait_for, write_config
+from forecasts.requests import is_answer
 from gridbeacon.config import Broker, ClickHouse, Config, Registry, Topics
 from streams import admin
 from streams.embedded import EmbeddedBroker, ensure_kafka
@@ -120,6 +121,8 @@ class City:
     def _rows(self, topic: str) -> tuple[int, float]:
         total, last_ms = 0, 0
         for message in asyncio.run(read_all(self.config, topic, PARTITIONS)):
+            if is_answer(message.value):
+                continue
             rows = (
                 decode_frame(message.value).rows
                 if topic == "observations"

@@ -16,6 +16,7 @@ import numpy as np
 from bench.quiet import BEGIN_MS, BURST, DAYS, FAMILIES, LATE, PER_DAY
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import AlarmBudget, Config, Topics
+from gridbeacon.config_forecast import Forecast
 from gridbeacon.frame import F4, Frame, Rows
 from gridbeacon.lifecycle import Event
 from gridbeacon.model import Sensor, Tick
@@ -72,7 +73,8 @@ def values(count: int, put: list[Burst], seed: int) -> F4:
 def told(count: int, put: list[Burst], seed: int, per_week: float) -> list[tuple[int, str]]:
     """Return (step, cell) of each alert that the engine opens."""
     one = Topics(observations_partitions=1, signals_partitions=1, source_partitions=1)
-    config = Config(clock="event", alarm_budget=AlarmBudget(per_week=per_week), topics=one)
+    alone = Forecast(enabled=False)  # nobody writes what situate would wait for
+    config = Config(clock="event", alarm_budget=AlarmBudget(per_week=per_week), topics=one, forecast=alone)
     machine, assessor = DetectMachine(config, 0), Assessor(config, 0)
     whole, of = values(count, put, seed), np.arange(count)
     names = tuple(f"S{n}" for n in range(count))

@@ -85,7 +85,7 @@ def stored(node: EmbeddedBroker, home: Path, records: int, sensors: int, ingest:
     try:
         wait_for(lambda: rows() == 0, 30, "the database")
         edge = [city.process("ingest", n) for n in range(ingest)]
-        others = [city.process(role) for role in ("detect", "situate", "notify", "store")]
+        others = [city.process(role) for role in ("detect", "situate", "notify", "store", "forecast")]
         with roles([*others, *edge]) as processes:
             city.send(WARM_UP)
             wait_for(lambda: rows() >= WARM_UP, 60, "the first rows")

@@ -103,7 +103,7 @@ class Areas:
         if batch.sums:
             self._received[batch.partition, batch.offset] = batch.sums
             self._moved.add((batch.partition, batch.offset))
-        if batch.tick is None:
+        if batch.tick is None or batch.partition >= self._producers:  # of forecast, which says nothing of sums
             return batch
         heard = self._held.heard
         heard[batch.partition] = max(batch.tick.time_ms, heard.get(batch.partition, 0))

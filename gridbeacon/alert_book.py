@@ -1,57 +1,34 @@
 """The alerts of one partition: situations, people's actions and time in; transitions with their notices out.
 
-Pure: the caller says what time it is. What happens by itself (an alert clears, or is left open) happens in
-``pass_time``, at the time at which it was due.
+Pure: the caller says what time it is. What happens by itself (an alert clears, is left open, or nobody acknowledges it)
+happens in ``pass_time``, at the time at which it was due.
 """
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import NamedTuple
 
 import msgspec
 
-from gridbeacon.config import Config, Situate
+from gridbeacon.config import Config
+from gridbeacon.groups import GROUP, Groups
 from gridbeacon.handling import handle, leave, refused, reopen, replaced
-from gridbeacon.lifecycle import DONE, C, Event, K, advance, merge
-from gridbeacon.model import Action, Alert, AlertEvent, Asked, Notice, Silence, Situation
-from gridbeacon.notices import hold_back
-from gridbeacon.reasons import HoldReason, Level, Refusal
+from gridbeacon.held import Held, Step, call, called, telling_of
+from gridbeacon.lifecycle import DONE, C, Event, H, K, advance, merge
+from gridbeacon.model import Action, Alert, AlertEvent, Asked, Silence, Situation
+from gridbeacon.notices import NEWS, Telling, notice_of
+from gridbeacon.reasons import HoldReason, Reason, Refusal
+from gridbeacon.routes import Router
 from gridbeacon.silences import SILENCE, Silences
+from gridbeacon.stages import CALL, consider, group_of
 
-KINDS = ("alert", SILENCE)
-"""The kinds of the book's keys in the state of its role: ``alert:ID``, ``silence:ID``."""
+KINDS = ("alert", SILENCE, GROUP)
+"""The kinds of the book's keys in the state of its role: ``alert:ID``, ``silence:ID``, ``group:NAME``."""
 ANSWERS = 32
 """So many actions of an alert are remembered with their answers; a repeat comes within minutes."""
-
-
-class Step(NamedTuple):
-    """One thing that happened: the alert afterwards (None when it is about no alert that is known), the event, the
-    notice that dispatchers get, and the silence that began or ended."""
-
-    alert: Alert | None
-    event: AlertEvent
-    notice: Notice | None = None
-    silence: Silence | None = None
-
-
-class Held(msgspec.Struct):
-    """An alert that is kept: the ``key`` of its situation, how many notices went out, when it clears unless something
-    comes back, the level at which people closed it, and the answers to their actions, by id."""
-
-    key: str
-    alert: Alert
-    notices: int = 0
-    clear_at_ms: int | None = None
-    closed_level: Level = Level.NONE
-    answers: dict[str, AlertEvent] = msgspec.field(default_factory=dict)
-
-    def next_ms(self, settings: Situate) -> int | None:
-        """Return when something happens to it without a further message, or None."""
-        return self.clear_at_ms if self.alert.condition_state is not C.CLEARED else self.kept_until_ms(settings)
-
-    def kept_until_ms(self, settings: Situate) -> int:
-        """Return until when an alert whose condition is over is left to people."""
-        secs = settings.review_within_secs if self.alert.handling_state in DONE else settings.close_after_secs
-        return self.alert.changed_ms + int(secs * 1000)
+MUTED = (HoldReason.SILENCED, HoldReason.INHIBITED)
+"""Who is held for one of these is told as soon as that is over, if it still stands then."""
+LESS = (Event.LEVEL_LOWERED, Event.CLEARED, Event.MERGED)
+"""What an alert that was held back for a graver one may be waiting for."""
 
 
 class AlertBook:
@@ -62,13 +39,16 @@ class AlertBook:
     """
 
     def __init__(self, config: Config) -> None:
-        self._config = config
+        self.config = config
+        self.router = Router(config)
         self._settings = config.situate
         self._alerts: dict[str, Held] = {}
         self._open: dict[str, str] = {}
         self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
+        self._muted: set[str] = set()
         self._silences = Silences()
+        self._groups = Groups(config.routing.group_wait_secs)
 
     def situation(self, key: str, situation: Situation | None, at_ms: int) -> list[Step]:
         """Say what the situation of this name is now, None for none; return what follows at once.
@@ -86,7 +66,7 @@ class AlertBook:
                 self._touch(held)
             if held.alert.handling_state in DONE and situation.level > max(held.closed_level, held.alert.level):
                 return self._reopen(held, at_ms, situation=situation)
-            return self._advance(key, held, situation, at_ms)
+            return self._then_release(self._advance(key, held, situation, at_ms), at_ms)
         if held.clear_at_ms is None:
             held.clear_at_ms = at_ms + int(self._settings.clear_after_secs * 1000)
             self._touch(held)
@@ -100,9 +80,11 @@ class AlertBook:
         An action that was answered before gets the same answer again and changes nothing.
         """
         if isinstance(asked, Silence):
-            return [Step(None, event, silence=silence) for event, silence in [self._silences.begin(asked, at_ms)]]
+            event, silence = self._silences.begin(asked, at_ms)
+            return [Step(None, event, silence=silence)]
         if not isinstance(asked, Action):
-            return [Step(None, event, silence=silence) for event, silence in [self._silences.end(asked, at_ms)]]
+            event, silence = self._silences.end(asked, at_ms)
+            return [Step(None, event, silence=silence), *self._release_muted(at_ms)]
         held = self._alerts.get(asked.alert_id)
         if held is None:
             words = "there is no such alert, or it was closed so long ago that it is no longer kept"
@@ -128,39 +110,34 @@ class AlertBook:
         if held is None or other is None:
             return []
         alert, event = merge(held.alert, other.alert.alert_id, at_ms)
-        return [self._take(held, alert, event)]
+        return self._then_release([self._take(held, alert, event)], at_ms)
 
     def pass_time(self, until_ms: int) -> list[Step]:
         """Let everything happen that is due up to and including ``until_ms``, in order of time and alert."""
         steps: list[Step] = []
         while (due_ms := self.next_ms()) is not None and due_ms <= until_ms:
-            _, alert_id = heappop(self._due)
-            held = self._alerts[alert_id]
-            if held.alert.condition_state is not C.CLEARED:
-                steps += self._advance(held.key, held, None, due_ms)
-            elif held.alert.handling_state in DONE:
-                del self._alerts[alert_id]
-                self._changed.add(alert_id)
+            if self._due and self._due[0][0] == due_ms:
+                steps += self._happen(self._alerts[heappop(self._due)[1]], due_ms)
             else:
-                held.alert, event = leave(held.alert, due_ms)
-                steps.append(self._announce(held, event))
-                self._touch(held)
+                for name, waiting in self._groups.due(due_ms):
+                    steps += self._tell_group(name, waiting, due_ms)
         self._silences.forget(until_ms)
         return steps
 
     def next_ms(self) -> int | None:
         """Return when something happens here without a further message, or None."""
+        group_ms = self._groups.next_ms()
         while self._due:
             due_ms, alert_id = self._due[0]
             held = self._alerts.get(alert_id)
             if held is not None and held.next_ms(self._settings) == due_ms:
-                return due_ms
+                return due_ms if group_ms is None else min(due_ms, group_ms)
             heappop(self._due)  # what it was about has changed since
-        return None
+        return group_ms
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
-        records = self._silences.changed()
+        records = self._silences.changed() + self._groups.changed()
         for alert_id in sorted(self._changed):
             held = self._alerts.get(alert_id)
             records.append((f"alert:{alert_id}".encode(), None if held is None else msgspec.json.encode(held)))
@@ -172,8 +149,13 @@ class AlertBook:
         if kind == SILENCE:
             self._silences.restore(name, value)
             return
+        if kind == GROUP:
+            self._groups.restore(name, value)
+            return
         held = msgspec.json.decode(value, type=Held)
         self._alerts[name] = held
+        if held.is_muted:
+            self._muted.add(name)
         if held.alert.condition_state is not C.CLEARED:
             self._open[held.key] = name
         self._touch(held)
@@ -182,6 +164,18 @@ class AlertBook:
         """Return the alert that is open for a situation, or None."""
         alert_id = self._open.get(key)
         return None if alert_id is None else self._alerts[alert_id]
+
+    def silence_over(self, alert: Alert, at_ms: int) -> Silence | None:
+        """Return the silence that an alert falls under, None when it falls under none."""
+        return self._silences.over(alert, at_ms)
+
+    def others(self) -> Iterable[Alert]:
+        """Return the alerts whose condition is not over."""
+        return (self._alerts[alert_id].alert for alert_id in self._open.values())
+
+    def group_ms(self, key: str) -> int | None:
+        """Return when the last notice of a group went out, None when none did."""
+        return self._groups.last_ms(key)
 
     @property
     def open_alerts(self) -> list[Alert]:
@@ -196,7 +190,7 @@ class AlertBook:
             situation,
             at_ms,
             mode=self._settings.mode,
-            area_digits=self._config.grid.area_digits,
+            area_digits=self.config.grid.area_digits,
         ):
             if held is None:
                 held = self._keep(Held(key, alert))
@@ -236,12 +230,128 @@ class AlertBook:
             del self._open[held.key]
         self._touch(held)
 
-    def _announce(self, held: Held, event: AlertEvent) -> Step:
-        verdict = hold_back(held.alert, event, self._settings, notices=held.notices)
-        if isinstance(verdict, HoldReason):
-            return Step(held.alert, msgspec.structs.replace(event, held=verdict))
+    def _happen(self, held: Held, at_ms: int) -> list[Step]:
+        """Let happen what is due for an alert."""
+        if held.clear_at_ms == at_ms:
+            return self._then_release(self._advance(held.key, held, None, at_ms), at_ms)
+        if held.call_at_ms == at_ms:
+            return self._call(held, at_ms)
+        if held.release_at_ms == at_ms:
+            return self._release_muted(at_ms)
+        if held.alert.handling_state in DONE:
+            del self._alerts[held.alert.alert_id]
+            self._changed.add(held.alert.alert_id)
+            return []
+        held.alert, event = leave(held.alert, at_ms)
+        step = self._announce(held, event)
+        self._touch(held)
+        return [step]
+
+    def _call(self, held: Held, at_ms: int) -> list[Step]:
+        """Call the next of the escalation, or its last one again."""
+        telling = call(held, self.router, self.config.routing, at_ms)
+        steps = [] if telling is None else [self._announce(held, telling.event, telling)]
+        self._touch(held)
+        return steps
+
+    def _announce(self, held: Held, event: AlertEvent, telling: Telling | None = None) -> Step:
+        """Return the step of an event: told, or held with the reason."""
+        telling = telling or telling_of(held, event)
+        kept = consider(telling, self)
+        self._note(held, telling, kept)
+        if isinstance(kept, HoldReason):
+            return Step(held.alert, msgspec.structs.replace(event, held=kept))
+        name = group_of(kept, self.config)
+        if name is not None and self.config.routing.group_wait_secs:
+            self._groups.told(name, event.at_ms)
+        return self._tell(held, kept)
+
+    def _tell(self, held: Held, kept: Telling) -> Step:
+        """Return the step of a telling that nothing holds back, and note who has heard what."""
+        notice = notice_of(kept)
         held.notices += 1
-        return Step(held.alert, msgspec.structs.replace(event, notice_id=verdict.notice_id), verdict)
+        held.hear(kept, self.config.routing)
+        return Step(held.alert, msgspec.structs.replace(kept.event, notice_id=notice.notice_id), notice)
+
+    def _note(self, held: Held, telling: Telling, kept: Telling | HoldReason) -> None:
+        """Remember an alert that is held for a while: muted, or waiting for its group."""
+        alert_id, event = held.alert.alert_id, telling.event
+        if kept is HoldReason.GROUPED:
+            name = group_of(telling, self.config)
+            if name is not None:
+                self._groups.wait(name, alert_id)
+        if event.event in NEWS:
+            held.is_muted = kept in MUTED
+            silence = self._silences.over(held.alert, event.at_ms) if kept is HoldReason.SILENCED else None
+            held.release_at_ms = None if silence is None else silence.ends_ms
+        if held.alert.handling_state is not H.NEW or held.alert.condition_state is C.CLEARED:
+            held.is_muted, held.release_at_ms, held.call_at_ms = False, None, None
+        if held.is_muted:
+            self._muted.add(alert_id)
+        else:
+            self._muted.discard(alert_id)
+
+    def _then_release(self, steps: list[Step], at_ms: int) -> list[Step]:
+        """Return steps, and what may be told because one of them made an alert less grave."""
+        if self._muted and any(step.event.event in LESS for step in steps):
+            steps += self._release_muted(at_ms)
+        return steps
+
+    def _release_muted(self, at_ms: int) -> list[Step]:
+        """Tell now of alerts that still stand and that nothing mutes any more."""
+        steps: list[Step] = []
+        for alert_id in sorted(self._muted):
+            held = self._alerts[alert_id]
+            event = held.again(Event.RELEASED, Reason.MUTE_OVER, at_ms)
+            kept = consider(telling_of(held, event), self)
+            if kept is HoldReason.GROUPED or not isinstance(kept, HoldReason):
+                steps.append(self._announce(held, event))
+            else:
+                self._note(held, telling_of(held, event), kept)
+            self._touch(held)
+        return steps
+
+    def _tell_group(self, name: str, waiting: list[str], at_ms: int) -> list[Step]:
+        """Tell of the alerts of a group that have waited, in one notice of the gravest of them."""
+        found: list[tuple[Held, Telling]] = []
+        for alert_id in waiting:
+            held = self._alerts.get(alert_id)
+            if held is None:
+                continue
+            if name.startswith(CALL):
+                telling = called(held, self.router, at_ms)
+            else:
+                telling = telling_of(held, held.again(Event.GROUPED, Reason.GROUP_WAITED, at_ms))
+            # What is over by now is told as that.
+            if telling is None or group_of(telling, self.config) not in (name, None):
+                continue
+            kept = consider(telling, self, grouping=False)
+            if isinstance(kept, HoldReason):
+                self._note(held, telling, kept)
+                self._touch(held)
+            else:
+                found.append((held, kept))
+        if not found:
+            return []
+        found.sort(key=lambda one: (-one[0].alert.highest_level, one[0].alert.opened_ms, one[0].alert.alert_id))
+        (lead, kept), rest = found[0], found[1:]
+        told = (name for _, one in found for name in one.endpoints or ())
+        who = (name for _, one in found for name in one.receivers)
+        kept = msgspec.structs.replace(
+            kept,
+            endpoints=tuple(dict.fromkeys(told)),
+            receivers=tuple(dict.fromkeys(who)),
+            others=tuple(held.alert for held, _ in rest),
+        )
+        for held, one in rest:
+            held.hear(one, self.config.routing)
+            self._note(held, one, one)
+            self._touch(held)
+        self._note(lead, kept, kept)
+        self._groups.told(name, at_ms)
+        step = self._tell(lead, kept)
+        self._touch(lead)
+        return [step]
 
     def _touch(self, held: Held) -> None:
         """Say that it changed: the next checkpoint writes it, and its next time is called."""

@@ -10,14 +10,14 @@ from heapq import heappop, heappush
 
 import msgspec
 
-from gridbeacon.alert_book import Step
 from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
+from gridbeacon.held import Step
 from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
-from gridbeacon.situation import LEARNED
+from gridbeacon.situation import FORECAST, LEARNED
 from gridbeacon.situations import KINDS, Situations
 from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
@@ -173,7 +173,8 @@ class Assessor:
         cell = self._cell(signal.cell)
         if signal.near and signal.near != cell.near:
             cell.near = tuple(sorted({*cell.near, *signal.near}))
-        key = f"{signal.layer}|{signal.series}|{signal.reason}"
+        # A forecast says one thing of a series at a time, be it watch or warning.
+        key = f"{signal.layer}|{signal.series}|{'' if signal.layer == FORECAST else signal.reason}"
         if signal.layer == "event":  # each report stands for itself
             key += f"|{signal.request or '/'.join(map(str, signal.lineage))}"
         before = cell.findings.get(key)
@@ -296,8 +297,10 @@ class Assessor:
         return transitions
 
 
-def _order(signal: Signal) -> tuple[int, str, str, str]:
-    return signal.time_ms, signal.series, signal.reason, signal.request
+def _order(signal: Signal) -> tuple[int, str, str, str, int]:
+    if signal.layer == FORECAST:  # what was said later of the same time counts
+        return signal.time_ms, signal.series, "", "", signal.lineage.offset
+    return signal.time_ms, signal.series, signal.reason, signal.request, 0
 
 
 def _oldest_report(cell: CellState) -> str | None:
@@ -320,4 +323,5 @@ def _evidence(signal: Signal, since_ms: int, budget: Decision | None = None) -> 
         budget=budget,
         cell=signal.cell,
         request=signal.request,
+        foreseen=signal.foreseen,
     )

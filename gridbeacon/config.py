@@ -11,6 +11,7 @@ from msgspec import Meta
 from gridbeacon.config_forecast import Forecast as Forecast
 from gridbeacon.config_notify import Notify as Notify
 from gridbeacon.config_notify import Webhook as Webhook
+from gridbeacon.config_routing import Routing as Routing
 from gridbeacon.config_section import Count, Port, Positive, Share
 from gridbeacon.config_section import Section as Section
 from gridbeacon.reasons import CalendarMode, Mode
@@ -316,6 +317,7 @@ class Config(Section, frozen=True):
     alarm_budget: AlarmBudget = AlarmBudget()
     forecast: Forecast = Forecast()
     situate: Situate = Situate()
+    routing: Routing = Routing()
     notify: Notify = Notify()
     store: Store = Store()
     observability: Observability = Observability()

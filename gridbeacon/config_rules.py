@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
-from gridbeacon import config_notify, targets
+from gridbeacon import config_notify, config_routing, targets
 from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
@@ -16,8 +16,9 @@ from gridbeacon.errors import ConfigError
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
-ROLES = 5
-"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, from ``metrics_port`` on."""
+ROLES = 6
+"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, forecast,
+from ``metrics_port`` on."""
 _LAST_PORT = 65535
 
 
@@ -40,6 +41,8 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _learned(config)
     yield from _forecast(config.forecast)
     yield from _notify(config.notify)
+    for key, text in config_routing.mistakes(config.routing, [webhook.name for webhook in config.notify.webhooks]):
+        yield Mistake((key,), text)
 
 
 def _general(config: Config) -> Iterator[Mistake]:

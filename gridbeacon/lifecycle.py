@@ -43,9 +43,11 @@ class Event(StrEnum):
     REFUSED = "refused"
     SILENCED = "silenced"
     UNSILENCED = "unsilenced"
-    # nobody acknowledged in time
+    # told again, or later, with no transition of its own
     ESCALATED = "escalated"
     REPEATED = "repeated"
+    GROUPED = "grouped"
+    RELEASED = "released"
 
 
 C, H, K = ConditionState, HandlingState, ActionKind

@@ -16,6 +16,7 @@ class MetricName:
 
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_FIT_SECONDS = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 METRIC_NAMES: tuple[MetricName, ...] = (
     MetricName("records_in_total", "counter", "source records read, by topic", ("topic",)),
@@ -33,6 +34,10 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     MetricName("deliveries_total", "counter", "attempts to deliver a notice, by outcome", ("outcome",)),
     MetricName("stored_rows_total", "counter", "rows that ClickHouse acknowledged, by table", ("table",)),
     MetricName("store_retries_total", "counter", "inserts tried again because ClickHouse was away or slow"),
+    MetricName("forecast_late_total", "counter", "observations that came after their slot was closed for forecasts"),
+    MetricName("crossings_total", "counter", "crossings foreseen, changed and ended, by reason", ("reason",)),
+    MetricName("fits_total", "counter", "refits of forecasts asked for, by outcome", ("outcome",)),
+    MetricName("fit_seconds", "histogram", "time of one refit with its history read", (), _FIT_SECONDS),
     MetricName("checkpoint_seconds", "histogram", "time of one checkpoint of one partition", ("role",), _SECONDS),
     MetricName(
         "last_checkpoint_timestamp_seconds",

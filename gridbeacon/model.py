@@ -26,6 +26,7 @@ from gridbeacon.reasons import (
     SituationKind,
     Stage,
     State,
+    Tier,
     Trend,
 )
 from gridbeacon.vocabulary import Kind, Motion, Surface
@@ -189,13 +190,24 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int
 
 
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a forecast says of one limit: when it is expected to be passed (ms), and from when to when in four of five
+    cases (``until_ms`` is None when that lies beyond the forecast); ``probability`` 0..1 that it is passed at all."""
+
+    tier: Tier
+    expected_ms: int
+    from_ms: int
+    until_ms: int | None
+    probability: float
+
+
 class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A finding of ``observe`` that is not normal, when it begins, changes its level or ends.
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
-    ``quality`` or ``event``. ``value``, ``expected`` and ``threshold`` are in the metric's unit (NaN -> None);
-    ``score`` > 0 is what a learned finding is worth; ``near`` are the cells that adjoin its own; ``request`` is the
-    report that it is about, if it is one.
+    ``quality``, ``event`` or ``forecast``, then with what is ``foreseen``. ``value``, ``expected`` and ``threshold``
+    are in the metric's unit (NaN -> None); ``score`` > 0 is what a learned finding is worth; ``near`` are the cells
+    that adjoin its own; ``request`` is the report that it is about, if it is one.
     ``lineage`` is the position of the source record that decided, ``time_ms`` event time.
     """
 
@@ -215,6 +227,7 @@ class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     near: tuple[str, ...] = ()
     text: str = ""
     request: str = ""
+    foreseen: Foreseen | None = None
 
 
 class Born(msgspec.Struct, frozen=True):
@@ -254,9 +267,11 @@ class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
-    """One message of the ``signals`` log: all that one ``observations`` message meant for one partition.
+    """One message of the ``signals`` log: all that one ``observations`` message, or one of ``scores``, meant for one
+    partition.
 
-    Its identity is (``partition``, ``offset``) of that ``observations`` message; ``previous`` is the offset of the
+    Its identity is (``partition``, ``offset``) of that message, where the partitions of forecast's log (``scores``) are
+    counted on from those of detect's (``observations``); ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
     cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
@@ -360,6 +375,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     budget: Decision | None = None
     cell: str = ""
     request: str = ""
+    foreseen: Foreseen | None = None
 
 
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
@@ -477,7 +493,8 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """What dispatchers are told: ``notice_id`` is the ``webhook-id``, equal on every repeat; ``body`` the exact JSON
-    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level."""
+    that is signed and sent. ``endpoints`` are the webhooks that it is for, None for every one that wants its level;
+    ``receivers`` who is reached by them, by their names in the routing."""
 
     notice_id: str
     alert_id: str
@@ -487,6 +504,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
     body: str
     endpoints: tuple[str, ...] | None = None
+    receivers: tuple[str, ...] = ()
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -535,7 +553,7 @@ def plain(value: Any) -> Any:
     >>> plain((Level.RED, State.WARMING_UP, Position("crowd.metrics", 0, 7)))
     ['red', 'warming_up', ['crowd.metrics', 0, 7, 0]]
     """
-    if isinstance(value, Level | State):
+    if isinstance(value, Level | State | Tier):
         return value.word
     if isinstance(value, msgspec.Struct):
         return {name: plain(getattr(value, name)) for name in value.__struct_fields__}

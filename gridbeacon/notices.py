@@ -1,4 +1,7 @@
-"""Hold back: a transition of an alert -> the notice that dispatchers get, or the reason why they get none."""
+"""Notices: what dispatchers are told of a transition, as the exact bytes that are signed and sent.
+
+Whether they are told at all is said by ``stages.hold_back``.
+"""
 
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -6,11 +9,9 @@ from typing import Any
 
 import msgspec
 
-from gridbeacon.config import Situate
-from gridbeacon.lifecycle import DONE, Event
-from gridbeacon.model import Alert, AlertEvent, Evidence, Notice
-from gridbeacon.reasons import CAP_SEVERITY, Certainty, ConditionState, HoldReason, Level, Mode
-from gridbeacon.situation import DATA_HEALTH
+from gridbeacon.lifecycle import Event
+from gridbeacon.model import Alert, AlertEvent, Evidence, Foreseen, Notice
+from gridbeacon.reasons import CAP_SEVERITY, Certainty, ConditionState, Level, Mode
 
 OPENED = "alert.opened"
 LEVEL_RAISED = "alert.level_raised"
@@ -20,6 +21,8 @@ CLEARED = "alert.cleared"
 ACKNOWLEDGED = "alert.acknowledged"
 RESOLVED = "alert.resolved"
 CLOSED = "alert.closed"
+ESCALATED = "alert.escalated"
+REPEATED = "alert.repeated"
 
 #: Event -> type of its notice, once dispatchers have heard of the alert. What is missing is held.
 NOTICE_TYPES: dict[str, str] = {
@@ -32,11 +35,19 @@ NOTICE_TYPES: dict[str, str] = {
     Event.ACKNOWLEDGED: ACKNOWLEDGED,
     Event.RESOLVED: RESOLVED,
     Event.CLOSED: CLOSED,
+    Event.ESCALATED: ESCALATED,
+    Event.REPEATED: REPEATED,
+    Event.GROUPED: LEVEL_RAISED,
+    Event.RELEASED: LEVEL_RAISED,
 }
+NEWS = (Event.OPENED, Event.LEVEL_RAISED, Event.GROUPED, Event.RELEASED)
+"""What asks people to act, and may be held back; of what they have heard they are told the end whatever happens."""
 
 # A dispatcher acts on the worst few findings; a webhook body should stay near 10 KB (Standard Webhooks asks for < 20).
 EVIDENCE_MAX = 20
+HOUR_MS = 3_600_000
 
+GROUP_MAX = 50
 CELLS_MAX = 50
 """A situation may cover a whole district; where it is worst is its centre."""
 
@@ -54,43 +65,44 @@ _CAP_CATEGORY = {"crowd": "Safety", "events": "Safety", "traffic": "Transport"}
 _HEADLINE_START = {CLEARED: "Cleared: ", UNKNOWN: "No data any more: "}
 
 
-def hold_back(alert: Alert, event: AlertEvent, config: Situate, *, notices: int) -> Notice | HoldReason:
-    """Return the notice of a transition, or the reason why it is held.
+class Telling(msgspec.Struct, frozen=True, kw_only=True):
+    """A transition on its way to becoming a notice, with what was told of its alert before.
 
-    ``alert`` is the record after ``event``; ``notices`` (>= 0) says how many notices of this alert went out before:
-    the caller counts them. A notice goes out when the alert opens or its level rises, at ``min_notice_level`` or
-    above, and from then on also when its data stop, come back, or it clears: who was told of an alert is told of its
-    end. A lowered level is held (``level_lowered``), as is all that nobody was told of (``below_min_level``).
-    Findings about data (rule ``data_health``) are the duty officer's: ``not_for_dispatch``. Of what people do, others
-    hear that an alert was acknowledged, was resolved, or was closed before it was over; the rest is ``for_the_record``.
+    ``alert`` is the record after ``event``; ``notices`` (>= 0) of it went out, the last one at ``told_ms``, and the
+    highest level said so far is ``told_level``; ``told`` are the webhooks that have heard of it. ``others`` are the
+    alerts of its group that the same notice tells of.
     """
-    if event.refusal is not None:
-        return HoldReason.REFUSED
-    if event.action and event.event not in NOTICE_TYPES:
-        return HoldReason.FOR_THE_RECORD
-    if event.event == Event.CLOSED and alert.condition_state is ConditionState.CLEARED:
-        return HoldReason.FOR_THE_RECORD
-    if alert.rule == DATA_HEALTH:
-        return HoldReason.NOT_FOR_DISPATCH
-    notice_type = NOTICE_TYPES.get(event.event)
-    if notice_type is None:
-        return HoldReason.LEVEL_LOWERED
-    if alert.handling_state in DONE and event.event in (Event.LEVEL_RAISED, Event.DATA_LOST, Event.DATA_BACK):
-        return HoldReason.CLOSED
-    if notice_type in (OPENED, LEVEL_RAISED):
-        if alert.level < Level[config.min_notice_level.upper()]:
-            return HoldReason.BELOW_MIN_LEVEL
-    elif not notices:
-        return HoldReason.BELOW_MIN_LEVEL
-    sequence = notices + 1
+
+    alert: Alert
+    event: AlertEvent
+    notices: int = 0
+    told: tuple[str, ...] = ()
+    told_level: Level = Level.NONE
+    told_ms: int = 0
+    receivers: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] | None = None
+    escalation: str = ""
+    others: tuple[Alert, ...] = ()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether dispatchers have heard of the alert."""
+        return bool(self.notices or self.told or self.told_ms)
+
+
+def notice_of(telling: Telling) -> Notice:
+    """Return the notice of a transition that nothing holds back."""
+    alert, sequence = telling.alert, telling.notices + 1
     return Notice(
         notice_id=notice_id_of(alert.alert_id, sequence),
         alert_id=alert.alert_id,
         sequence=sequence,
-        type=_type_of(event, sequence),
+        type=type_of(telling.event, sequence),
         level=alert.level,
-        at_ms=event.at_ms,
-        body=standard_body(alert, event, sequence),
+        at_ms=telling.event.at_ms,
+        body=standard_body(alert, telling.event, sequence, receivers=telling.receivers, others=telling.others),
+        endpoints=telling.endpoints,
+        receivers=telling.receivers,
     )
 
 
@@ -103,13 +115,20 @@ def notice_id_of(alert_id: str, sequence: int) -> str:
     return "msg_" + sha256(f"{alert_id}|{sequence}".encode()).hexdigest()[:32]
 
 
-def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
+def standard_body(
+    alert: Alert,
+    event: AlertEvent,
+    sequence: int,
+    *,
+    receivers: tuple[str, ...] = (),
+    others: tuple[Alert, ...] = (),
+) -> str:
     """Return the JSON that is signed and sent (``docs/webhooks.md`` explains each field).
 
     Built from the record alone, keys in a fixed order, so that a repeat has the same bytes; at most ``EVIDENCE_MAX``
     findings, worst first, while ``evidence_count`` says how many stand behind the alert.
     """
-    notice_type = _type_of(event, sequence)
+    notice_type = type_of(event, sequence)
     body = {
         "type": notice_type,
         "timestamp": _utc(event.at_ms),
@@ -133,11 +152,20 @@ def standard_body(alert: Alert, event: AlertEvent, sequence: int) -> str:
             "mode": alert.mode,
             "condition_state": alert.condition_state,
             "handling_state": alert.handling_state,
+            "actor": event.actor,
+            "note": event.note,
+            "receivers": receivers,
             "opened_at": _utc(alert.opened_ms),
             "cleared_at": None if alert.cleared_ms is None else _utc(alert.cleared_ms),
             "cap": _cap(alert, notice_type, sequence),
             "follows": alert.follows or None,
             "merged_into": alert.merged_into or None,
+            "reopens": alert.reopens or None,
+            "group_count": len(others),
+            "group": [
+                {"alert_id": o.alert_id, "level": o.level.word, "cell": o.cell, "headline": o.headline}
+                for o in others[:GROUP_MAX]
+            ],
             "evidence_count": max(alert.findings, len(alert.evidence)),
             "evidence": [_evidence(e) for e in alert.evidence[:EVIDENCE_MAX]],
         },
@@ -151,15 +179,19 @@ def _headline(alert: Alert, notice_type: str) -> str:
     return _HEADLINE_START.get(notice_type, "") + alert.headline
 
 
-def _type_of(event: AlertEvent, sequence: int) -> str:
+def type_of(event: AlertEvent, sequence: int) -> str:
+    """Return the type of an alert's notice number ``sequence``."""
+    found = NOTICE_TYPES[event.event]
+    if event.event == Event.GROUPED:
+        found = CLEARED if event.condition_to is ConditionState.CLEARED else LEVEL_RAISED
     # An alert that opened below the minimum level and then rose is new to its reader: the first notice opens it.
-    return OPENED if sequence == 1 else NOTICE_TYPES[event.event]
+    return OPENED if sequence == 1 and found == LEVEL_RAISED else found
 
 
 def _cap(alert: Alert, notice_type: str, sequence: int) -> dict[str, Any]:
     """Return the words of CAP 1.2 (OASIS Common Alerting Protocol) for the notice, keys as in that standard."""
     unknown = alert.condition_state is ConditionState.UNKNOWN
-    over = notice_type == CLEARED
+    over = alert.condition_state is ConditionState.CLEARED  # people act on it all the same
     kinds = {e.series.partition("/")[0] for e in alert.evidence}
     return {
         "status": _CAP_STATUS[alert.mode],
@@ -168,9 +200,29 @@ def _cap(alert: Alert, notice_type: str, sequence: int) -> dict[str, Any]:
         "references": [notice_id_of(alert.alert_id, earlier) for earlier in range(1, sequence)],
         "category": sorted({_CAP_CATEGORY.get(kind, "Other") for kind in kinds}) or ["Safety"],
         "responseType": ["AllClear" if over else "Assess" if unknown else _CAP_RESPONSE[alert.level]],
-        "urgency": "Past" if over else "Unknown" if unknown else _CAP_URGENCY[alert.level],
+        "urgency": "Past" if over else "Unknown" if unknown else _urgency(alert),
         "severity": CAP_SEVERITY[alert.level],
         "certainty": Certainty.UNKNOWN if unknown else alert.certainty,
+    }
+
+
+def _urgency(alert: Alert) -> str:
+    """Return how soon to act: what is only foreseen is expected within the hour, or later ("Future")."""
+    foreseen = [e.foreseen.expected_ms for e in alert.evidence if e.foreseen is not None]
+    if not foreseen or len(foreseen) < len(alert.evidence):
+        return _CAP_URGENCY[alert.level]
+    return "Expected" if min(foreseen) - alert.changed_ms <= HOUR_MS else "Future"
+
+
+def _foreseen(seen: Foreseen | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    return {
+        "tier": seen.tier.word,
+        "expected_at": _utc(seen.expected_ms),
+        "from": _utc(seen.from_ms),
+        "until": None if seen.until_ms is None else _utc(seen.until_ms),
+        "probability": round(seen.probability, 3),
     }
 
 
@@ -185,6 +237,7 @@ def _evidence(evidence: Evidence) -> dict[str, Any]:
         "expected": evidence.expected,
         "threshold": evidence.threshold,
         "since": _utc(evidence.since_ms),
+        "foreseen": _foreseen(evidence.foreseen),
         "text": evidence.text,
         "cell": evidence.cell or None,
         "source": {"topic": topic, "partition": partition, "offset": offset, "index": index},

@@ -100,6 +100,17 @@ class Reason(StrEnum):
     """Its condition is long over and nobody closed it."""
     REOPENED = "reopened"
     """It goes on as a new alert."""
+    # forecasts: a limit that will be passed, and how that ended
+    FORECAST_WATCH = "forecast_watch"
+    FORECAST_WARNING = "forecast_warning"
+    FORECAST_CAME_TRUE = "forecast_came_true"
+    FORECAST_FADED = "forecast_faded"
+    FORECAST_OVERDUE = "forecast_overdue"
+    FORECAST_LOST = "forecast_lost"
+    MUTE_OVER = "mute_over"
+    """The silence, or the graver alert, that held it back is over."""
+    GROUP_WAITED = "group_waited"
+    """It waited for the others of its group."""
 
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
@@ -282,6 +293,15 @@ class HoldReason(StrEnum):
     """It goes on as a new alert, and that one is told."""
     CLOSED = "closed"
     """People have closed it."""
+    SILENCED = "silenced"
+    INHIBITED = "inhibited"
+    """A graver alert that has labels in common is open."""
+    GROUPED = "grouped"
+    """Others of its group were told just now: they become one notice."""
+    ALREADY_TOLD = "already_told"
+    """It is at a level that was told not long ago."""
+    ANSWERED = "answered"
+    """Somebody has acknowledged it, or it is over: nobody is called any further."""
 
 
 class BudgetReason(StrEnum):
@@ -363,3 +383,41 @@ class ForecastReason(StrEnum):
     """The fit is older than its ``valid_until``: the profile stands in."""
     FAILED = "failed"
     """The fit ended with an error; the profile or the last forecast stands in."""
+
+
+class Tier(IntEnum):
+    """How surely a forecast says that a limit will be passed."""
+
+    NONE = 0
+    WATCH = 1
+    """The upper end of the 80 % band passes it."""
+    WARNING = 2
+    """The point forecast passes it."""
+
+    @property
+    def word(self) -> str:
+        """The tier as it is written in tables and notices, for example ``'watch'``."""
+        return self.name.lower()
+
+
+class CrossingOutcome(StrEnum):
+    """What became of a crossing that was foreseen."""
+
+    OPEN = "open"
+    CAME_TRUE = "came_true"
+    WITHDRAWN = "withdrawn"
+
+
+class FitFailure(StrEnum):
+    """Why a refit that was asked for gave nothing; the last forecast stays valid until its end."""
+
+    HISTORY_AWAY = "history_away"
+    """ClickHouse can't be reached."""
+    HISTORY_BEHIND = "history_behind"
+    """The role store has not yet written what the refit is to learn from."""
+    TIMED_OUT = "timed_out"
+    """It took longer than ``forecast.fit_limit_secs``."""
+    CRASHED = "crashed"
+    """The process that fitted ended with an error."""
+    SUPERSEDED = "superseded"
+    """A newer request for the same series came while this one waited."""

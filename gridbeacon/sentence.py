@@ -10,7 +10,7 @@ from gridbeacon.reasons import Level, Reason
 PHRASES = 3
 """So many things at most, before the rest is counted: a sentence is read on a telephone."""
 _SENSORS = {"crowd": "camera", "traffic": "counter"}
-_LAYERS = ("event", "limit", "learned", "quality", "scan")
+_LAYERS = ("event", "limit", "learned", "quality", "scan", "forecast")
 _UNITS = {
     "density_max_per_m2": "people/m²",
     "density_mean_per_m2": "people/m²",
@@ -45,7 +45,7 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
     >>> sentence([camera, *reports], 1, 0, 240_000)
     '3 reports of crowding and camera CAM-12 at 3.2 people/m², for 4 min'
     """
-    said = [*_reports(evidence), *_measured(evidence), *_unusual(evidence), *_doubts(evidence)]
+    said = [*_reports(evidence), *_measured(evidence), *_foreseen(evidence), *_unusual(evidence), *_doubts(evidence)]
     said += [e.text.partition(";")[0] for e in evidence if _is_of_area(e) or e.layer not in _LAYERS]
     shown = said[:PHRASES] if len(said) > PHRASES + 1 else said
     if len(said) > len(shown):
@@ -55,7 +55,8 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
         words += ", outflow falling"
     if cells > 1:
         words += f", in {cells} cells"
-    minutes = max(at_ms - since_ms, 0) // 60_000
+    ahead = all(e.layer == "forecast" for e in evidence)  # of what will be "for an hour" means something else
+    minutes = 0 if ahead else max(at_ms - since_ms, 0) // 60_000
     return words if not minutes else f"{words}, for {_long(minutes)}"
 
 
@@ -113,6 +114,16 @@ def _measured(evidence: Iterable[Evidence]) -> list[str]:
         said.append(f"{_sensor(source)} {what}")
     jams = {source_of(e.series) for e in evidence if e.reason is Reason.DENSITY_UP_FLOW_DOWN}
     return said + [f"{_sensor(source)} coming to a halt" for source in sorted(jams - set(seen))]
+
+
+def _foreseen(evidence: Iterable[Evidence]) -> list[str]:
+    """Return what will pass a limit, the worst first, of sensors that pass none now."""
+    limited = {source_of(e.series) for e in evidence if e.layer == "limit"}
+    seen: dict[str, Evidence] = {}
+    for e in evidence:
+        if e.layer == "forecast" and source_of(e.series) not in limited:
+            seen.setdefault(source_of(e.series), e)
+    return [f"{_sensor(source)} {e.text.partition(': ')[2]}" for source, e in seen.items()]
 
 
 def _unusual(evidence: Iterable[Evidence]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gridbeacon.model import Evidence, Situation
 from gridbeacon.places import AREA, kind_of, source_of
-from gridbeacon.reasons import Certainty, Level, Reason, SituationKind
+from gridbeacon.reasons import Certainty, Level, Reason, SituationKind, Tier
 from gridbeacon.sentence import sentence
 
 #: The rules by which findings become a situation: danger to people, and data that can't be trusted.
@@ -15,6 +15,8 @@ RULES = (SAFETY, DATA_HEALTH)
 
 LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
+FORECAST = "forecast"
+"""The layer of limits that will be passed."""
 EVIDENCE_KEPT = 60
 """So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
 _MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
@@ -67,10 +69,12 @@ def assess(
     - two kinds of witness raise it by one (``corroborated``): a broken limit and people's reports in the same cell or
       one next to it (``near`` names those); to red only when one of the reports is urgent. Sensors that are unusual
       beside a limit or a report raise blue to yellow, no further;
+    - what is foreseen counts for itself alone: it raises nothing, and nothing raises it;
     - a situation that ``recurs`` is yellow at least.
 
-    A crossed limit is Observed; two kinds of evidence, or a report that people have verified (orange), are Likely; the
-    rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the findings say).
+    A crossed limit is Observed; two kinds of evidence, a report that people have verified (orange), or a point forecast
+    that passes a limit are Likely; the rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the
+    findings say).
     """
     everything = tuple(findings)
     standing = [e for e in everything if rule_of(e) == rule]
@@ -83,9 +87,10 @@ def assess(
     layers = {e.layer for e in standing}
     level, reason = top.level, top.reason
     if rule == SAFETY:
-        level = _corroborated(standing, near)
+        now = [e for e in standing if e.layer != FORECAST]
+        level = max(_corroborated(now, near) if now else Level.NONE, level if top.layer == FORECAST else Level.NONE)
         if level > top.level:
-            reason = Reason.CORROBORATED if layers - {LEARNED, "scan"} else top.reason
+            reason = Reason.CORROBORATED if layers - {LEARNED, "scan", FORECAST} else top.reason
         if place.recurs and level < Level.YELLOW:
             level, reason = Level.YELLOW, Reason.RECURRED
     if place.split_off and reason is top.reason:
@@ -160,7 +165,7 @@ def _kind(standing: list[Evidence]) -> SituationKind:
     if top.layer == "quality":
         lost = top.reason is Reason.GONE_QUIET
         return SituationKind.DATA_LOSS if lost else SituationKind.DATA_DOUBT
-    if top.layer == "forecast":
+    if top.layer == FORECAST:
         return SituationKind.FORECAST
     if _witness(top) == _REPORTED:
         # People report what they see; when sensors see it too, it is named after what they see.
@@ -182,5 +187,7 @@ def _certainty(layers: set[str], top: Evidence) -> Certainty:
     if layers & {"limit", "quality"}:
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
+        return Certainty.LIKELY
+    if top.foreseen is not None and top.foreseen.tier is Tier.WARNING:
         return Certainty.LIKELY
     return Certainty.POSSIBLE

@@ -10,9 +10,10 @@ from heapq import heappop, heappush
 import msgspec
 
 from gridbeacon.alert_book import KINDS as BOOK_KINDS
-from gridbeacon.alert_book import AlertBook, Step
+from gridbeacon.alert_book import AlertBook
 from gridbeacon.config import Config
 from gridbeacon.cooldown import COOLDOWN, Cooldown
+from gridbeacon.held import Step
 from gridbeacon.lifecycle import Event
 from gridbeacon.merging import Spot
 from gridbeacon.model import Alert, Evidence, Situation, SituationReport

@@ -16,6 +16,7 @@ SHARD_BY = {
     "silences": "silence_id",
     "dead_letters": "topic, partition",
     "forecasts": "kind, metric, source",
+    "crossings": "kind, metric, source",
     "forecast_audit": "kind, metric, source",
     "situations": "situation_id",
     "places": "grid_id",

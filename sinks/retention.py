@@ -16,6 +16,7 @@ AGES: dict[str, tuple[str, str]] = {
     "deliveries": ("alerts_days", "toDateTime(attempted_at)"),
     "situations": ("alerts_days", "toDateTime(changed_at)"),
     "forecasts": ("forecasts_days", "toDateTime(target_at)"),
+    "crossings": ("forecasts_days", "toDateTime(made_at)"),
     "dead_letters": ("dead_letters_days", "toDateTime(rejected_at)"),
 }
 """Of each table with an end: the key of ``keep``, and the time by which a row is old."""

@@ -225,6 +225,8 @@ def notices(found: Iterable[Notice]) -> Columns:
             "level": int(n.level),
             "at": n.at_ms,
             "body": n.body,
+            "receivers": list(n.receivers),
+            "endpoints": list(n.endpoints or ()),
         }
         for n in found
     )

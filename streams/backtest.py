@@ -1,7 +1,8 @@
 """The same straight line without Kafka: over files, or over the logs that the broker holds.
 
 ``backtest`` runs decode, observe, assess and advance in one process. ``from_topics`` folds observe over
-``observations`` and assess over ``signals`` as the broker holds them: what is stored must equal it, record by record.
+``observations``, foresee over ``scores`` and assess over ``signals`` as the broker holds them: what is stored must
+equal it, record by record.
 """
 
 import asyncio
@@ -13,13 +14,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
+from gridbeacon.crossings import Told
 from gridbeacon.frame import Frame, verdicts
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Tick, Transition, Verdict
+from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, SignalBatch, Tick, Transition, Verdict
 from gridbeacon.registry import Registry
 from gridbeacon.timeline import Line, tick_record
 from streams import topics
 from streams.detect import DetectMachine
+from streams.forecast import ForecastMachine
 from streams.frames import decode_frame
+from streams.inline import Inline
 from streams.intake import Intake
 from streams.kafka import client_settings
 from streams.situate import SituateMachine
@@ -27,17 +31,19 @@ from streams.situate import SituateMachine
 FRAME_RECORDS = 4000
 """Records of a frame at most; ticks cut it earlier. Results do not depend on it."""
 
-Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice
+Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice | Told
 
 
 class Fold:
-    """Observe, assess and advance over frames, in one process, with one partition each."""
+    """Observe, assess and advance over frames, in one process, with one partition each; with forecasts if asked."""
 
-    def __init__(self, config: Config, calendar: Calendar | None = None) -> None:
+    def __init__(self, config: Config, calendar: Calendar | None = None, *, forecast: bool = False) -> None:
         one = msgspec.structs.replace(
             config.topics, observations_partitions=1, signals_partitions=1, alerts_partitions=1, source_partitions=1
         )
-        self.config = msgspec.structs.replace(config, topics=one, clock="event")
+        section = msgspec.structs.replace(config.forecast, enabled=forecast)
+        self.config = msgspec.structs.replace(config, topics=one, clock="event", forecast=section)
+        self._inline = Inline(self.config, calendar) if forecast else None
         self._detect = DetectMachine(self.config, 0, calendar)
         self._situate = SituateMachine(self.config, 0)
         self._frames = self._batches = 0
@@ -48,10 +54,19 @@ class Fold:
         yield from verdicts(observed.judged)
         yield from observed.events
         for _, batch in self._detect.batches(observed, self._frames):
-            for transition in self._situate.assess(batch, self._batches):
-                yield from _parts(transition)
-            self._batches += 1
+            yield from self._assess(batch)
+        scored = self._detect.scored(observed, frame.sensors, self._frames) if self._inline is not None else None
+        if self._inline is not None and scored is not None:
+            for outlook, following in self._inline.take(scored):
+                yield from outlook.crossings
+                if following is not None:
+                    yield from self._assess(following)
         self._frames += 1
+
+    def _assess(self, batch: SignalBatch) -> Iterator[Finding]:
+        for transition in self._situate.assess(batch, self._batches):
+            yield from _parts(transition)
+        self._batches += 1
 
 
 def backtest(
@@ -60,13 +75,15 @@ def backtest(
     records: Iterable[Line | Tick],
     now_ms: int,
     calendar: Calendar | None = None,
+    *,
+    forecast: bool = False,
 ) -> Iterator[Finding]:
-    """Yield all that the engine finds in a time line.
+    """Yield all that the engine finds in a time line; with ``forecast`` also what it foresees, fitted as it goes.
 
     ``now_ms`` is what "from the future" is measured against; nothing else depends on when this runs. Raises
     ``ConfigError`` or ``Fatal`` as the live engine does.
     """
-    fold = Fold(config, calendar)
+    fold = Fold(config, calendar, forecast=forecast)
     intake = Intake(fold.config, registry)
     offsets = dict.fromkeys(topics.SOURCES, 0)
 
@@ -99,12 +116,13 @@ def backtest(
 def from_topics(config: Config) -> Iterator[Finding]:
     """Yield what the logs in the broker amount to, each record once.
 
-    Reads ``observations`` and ``signals`` to their present ends; run it when the engine has caught up.
+    Reads ``observations``, ``scores`` and ``signals`` to their present ends; run it when the engine has caught up.
     """
     loop = asyncio.new_event_loop()
     try:
         for name, partitions, fold in (
             (topics.OBSERVATIONS, config.topics.observations_partitions, _observe),
+            (topics.SCORES, config.topics.observations_partitions, _foresee),
             (topics.SIGNALS, config.topics.signals_partitions, _assess),
         ):
             for partition in range(partitions):
@@ -123,6 +141,15 @@ def _observe(config: Config, partition: int) -> Any:
         observed = machine.observer.observe(decode_frame(value), offset)
         yield from verdicts(observed.judged)
         yield from observed.events
+
+    return take
+
+
+def _foresee(config: Config, partition: int) -> Any:
+    machine = ForecastMachine(config, partition)
+
+    def take(offset: int, value: bytes) -> Iterator[Finding]:
+        yield from machine.outlook(offset, value).crossings
 
     return take
 

@@ -7,14 +7,16 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, PlaceSum, ReportCount, Signal, SignalBatch
+from gridbeacon.model import Born, PlaceSum, ReportCount, Sensor, Signal, SignalBatch, Tick
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
-from streams.frames import decode_frame, encode_scored
+from streams.frames import Scored, decode_frame, encode_scored
 from streams.partition import Machine, Output
 from streams.role import Role
 
 SENT = b"sent"
+SCORED = -1
+"""Stands for the partition of ``scores`` among those of ``signals``."""
 
 
 class DetectMachine(Machine):
@@ -30,15 +32,30 @@ class DetectMachine(Machine):
 
     def apply(self, offset: int, value: bytes) -> list[Output]:
         """Observe one frame; return its scores and, where there is something to say, signals and time."""
-        observed = self.observer.observe(decode_frame(value), offset)
+        frame = decode_frame(value)
+        observed = self.observer.observe(frame, offset)
         outputs: list[Output] = []
-        if len(observed.judged.rows) or observed.events:
-            scored = encode_scored(self._partition, offset, observed.judged, observed.events)
-            outputs.append(Output(self._scores, self._partition, scored))
+        if (scored := self.scored(observed, frame.sensors, offset)) is not None:
+            outputs.append(Output(self._scores, self._partition, encode_scored(scored)))
         for number, batch in self.batches(observed, offset):
             outputs.append(Output(self._signals, number, msgspec.json.encode(batch)))
         _count(observed)
         return outputs
+
+    def scored(self, observed: Observed, sensors: tuple[Sensor, ...], offset: int) -> Scored | None:
+        """Return what was judged, for store and forecast, with the time and the definitions that forecast needs."""
+        if not (len(observed.judged.rows) or observed.events or sensors or observed.tick is not None):
+            return None
+        previous, self._sent[SCORED] = self._sent.get(SCORED, -1), offset
+        return Scored(
+            self._partition, offset, observed.judged, observed.events, previous, self._passed(observed.tick), sensors
+        )
+
+    def _passed(self, tick: Tick | None) -> Tick | None:
+        """Return the time as it is passed on: in a replay situate waits for forecast as well."""
+        if tick is None or not tick.of or not self._config.forecast.enabled:
+            return tick
+        return tick._replace(of=2 * tick.of)
 
     def batches(self, observed: Observed, offset: int) -> list[tuple[int, SignalBatch]]:
         """Return what goes to each partition of ``signals``: its areas' findings; the time goes to all."""
@@ -65,7 +82,7 @@ class DetectMachine(Machine):
                 offset=offset,
                 previous=self._sent.get(number, -1),
                 signals=tuple(split.get(number, ())),
-                tick=observed.tick,
+                tick=self._passed(observed.tick),
                 born=tuple(born.get(number, ())),
                 sums=tuple(sums.get(number, ())),
                 counts=tuple(reports.get(number, ())),

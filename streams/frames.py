@@ -68,6 +68,9 @@ class ScoredHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     format: int
     partition: int
     offset: int
+    previous: int = -1
+    tick: Tick | None = None
+    sensors: tuple[Sensor, ...] = ()
     sources: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
     grids: tuple[str, ...] = ()
@@ -76,19 +79,27 @@ class ScoredHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One message of ``scores``: all that was judged of the ``observations`` message at (``partition``, ``offset``)."""
+    """One message of ``scores``: all that was judged of the ``observations`` message at (``partition``, ``offset``).
+
+    ``previous`` is the offset of the one that was sent before (-1: none); ``tick`` passes time on, ``sensors`` are the
+    definitions that came with the message.
+    """
 
     partition: int
     offset: int
     judged: Judged
     events: tuple[GridEvent, ...]
+    previous: int = -1
+    tick: Tick | None = None
+    sensors: tuple[Sensor, ...] = ()
 
 
 _frame_header = msgspec.json.Decoder(FrameHeader)
 _scored_header = msgspec.json.Decoder(ScoredHeader)
 
 
-def _encode(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], header: bytes) -> bytes:
+def encode_columns(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], header: bytes) -> bytes:
+    """Return columns as one message, with ``header`` in its metadata."""
     schema = pa.schema(fields, metadata={HEADER: header})
     batch = pa.record_batch([pa.array(c, t) for c, (_, t) in zip(columns, fields, strict=True)], schema=schema)
     sink = pa.BufferOutputStream()
@@ -97,7 +108,8 @@ def _encode(fields: tuple[tuple[str, pa.DataType], ...], columns: list[Any], hea
     return bytes(sink.getvalue())
 
 
-def _decode(raw: bytes) -> tuple[bytes, dict[str, Any]]:
+def decode_columns(raw: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Return header and columns of one message. Raises one of ``UNREADABLE``, or ``Fatal`` when it has no header."""
     with pa.ipc.open_stream(raw) as reader:
         header = (reader.schema.metadata or {}).get(HEADER)
         if header is None:
@@ -122,7 +134,7 @@ def encode_frame(frame: Frame) -> bytes:
         events=frame.events,
         ticks=frame.ticks,
     )
-    return _encode(_ROW_FIELDS, [getattr(rows, name) for name, _ in _ROW_FIELDS], msgspec.json.encode(header))
+    return encode_columns(_ROW_FIELDS, [getattr(rows, name) for name, _ in _ROW_FIELDS], msgspec.json.encode(header))
 
 
 def decode_frame(raw: bytes) -> Frame:
@@ -131,7 +143,7 @@ def decode_frame(raw: bytes) -> Frame:
     Raises ``Fatal`` when the message is not a frame of this format.
     """
     try:
-        header_bytes, columns = _decode(raw)
+        header_bytes, columns = decode_columns(raw)
         header = _frame_header.decode(header_bytes)
     except UNREADABLE as error:
         raise Fatal(f"unreadable message on the observations topic: {error}") from error
@@ -144,19 +156,23 @@ def decode_frame(raw: bytes) -> Frame:
     )
 
 
-def encode_scored(partition: int, offset: int, judged: Judged, events: tuple[GridEvent, ...]) -> bytes:
-    """Return what was judged of the message at (``partition``, ``offset``) of ``observations`` as one message."""
+def encode_scored(scored: Scored) -> bytes:
+    """Return what was judged of one message of ``observations`` as one message."""
+    judged = scored.judged
     rows = judged.rows
     grids = tuple(dict.fromkeys(judged.grid))
     number = {grid: i for i, grid in enumerate(grids)}
     header = ScoredHeader(
         format=FORMAT,
-        partition=partition,
-        offset=offset,
+        partition=scored.partition,
+        offset=scored.offset,
+        previous=scored.previous,
+        tick=scored.tick,
+        sensors=scored.sensors,
         sources=rows.sources,
         topics=rows.topics,
         grids=grids,
-        events=events,
+        events=scored.events,
     )
     columns = [getattr(rows, name) for name, _ in _ROW_FIELDS]
     columns += [
@@ -174,13 +190,13 @@ def encode_scored(partition: int, offset: int, judged: Judged, events: tuple[Gri
         judged.history,
         judged.confidence,
     ]
-    return _encode(_ROW_FIELDS + _VERDICT_FIELDS, columns, msgspec.json.encode(header))
+    return encode_columns(_ROW_FIELDS + _VERDICT_FIELDS, columns, msgspec.json.encode(header))
 
 
 def decode_scored(raw: bytes) -> Scored:
     """Return what one message of ``scores`` says. Raises ``Fatal`` when it is not one of this format."""
     try:
-        header_bytes, c = _decode(raw)
+        header_bytes, c = decode_columns(raw)
         header = _scored_header.decode(header_bytes)
     except UNREADABLE as error:
         raise Fatal(f"unreadable message on the scores topic: {error}") from error
@@ -201,4 +217,4 @@ def decode_scored(raw: bytes) -> Scored:
         confidence=c["trust"],
         history=c["history"],
     )
-    return Scored(header.partition, header.offset, judged, header.events)
+    return Scored(header.partition, header.offset, judged, header.events, header.previous, header.tick, header.sensors)

@@ -70,7 +70,7 @@ def configure(settings: Observability, role: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.NOTSET)
-    for name in ("gridbeacon", "role", "ingest", "store", "notify", "supervise"):
+    for name in ("gridbeacon", "role", "ingest", "store", "notify", "supervise", "forecast"):
         logging.getLogger(name).setLevel(settings.log_level.upper())
     structlog.contextvars.bind_contextvars(process=role)
 

@@ -16,6 +16,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from forecasts.requests import is_answer
 from gridbeacon.config import Config
 from gridbeacon.errors import ConfigError, Fatal, GridbeaconError, Transient
 from gridbeacon.model import DeadLetter, Delivery, Transition
@@ -23,8 +24,9 @@ from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
 from sinks.orders import order_of
-from streams import telemetry, topics
+from streams import forecast_rows, telemetry, topics
 from streams.assign import assignor
+from streams.forecast_frames import decode_forecasts
 from streams.frames import decode_scored
 from streams.kafka import client_settings
 from streams.rebalanced import Rebalanced
@@ -57,8 +59,9 @@ class Lane(NamedTuple):
     linger_share: float
 
 
+OBSERVATIONS_LANE = Lane("observations", (topics.SCORES, topics.FORECASTS), 1.0)
 LANES = (
-    Lane("observations", (topics.SCORES,), 1.0),
+    OBSERVATIONS_LANE,
     Lane("alerts", (topics.ALERTS, topics.DELIVERIES, topics.DEAD_LETTERS), 0.2),
 )
 
@@ -79,7 +82,13 @@ def tables_of(messages: list[Message]) -> Tables:
         _transition.decode(m.value) for m in messages if m.topic == topics.ALERTS and order_of(m.value) is None
     ]
     for message in messages:
-        if message.topic == topics.SCORES:
+        if message.topic == topics.FORECASTS:
+            said = decode_forecasts(message.value)
+            if said.rows is not None:
+                add("forecasts", forecast_rows.forecasts(said.rows))
+            add("crossings", forecast_rows.crossings(said.crossings))
+            add("forecast_audit", forecast_rows.audits(said.audits))
+        elif message.topic == topics.SCORES and not is_answer(message.value):  # fits are forecast's own
             scored = decode_scored(message.value)
             add("observations", rows.observations(scored.judged))
             add("grid_events", rows.grid_events(scored.events))

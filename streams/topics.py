@@ -14,9 +14,12 @@ SCORES = "scores"
 SIGNALS = "signals"
 ALERTS = "alerts"
 DELIVERIES = "deliveries"
+FORECASTS = "forecasts"
+FORECAST_REQUESTS = "forecast.requests"
 DETECT_STATE = "detect.state"
 SITUATE_STATE = "situate.state"
 NOTIFY_STATE = "notify.state"
+FORECAST_STATE = "forecast.state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ def topics(config: Config) -> tuple[Topic, ...]:
         "max.message.bytes": "8388608",
     }
 
+    both = "forecast, store"
+
     def topic(name: str, partitions: int, settings: dict[str, str], carries: str, by: str, read_by: str) -> Topic:
         return Topic(t.prefix + name, partitions, settings, carries, by, read_by)
 
@@ -51,11 +56,16 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(CROWD_METRICS, t.source_partitions, keep, "crowd metrics", "producers", "ingest"),
         topic(DEAD_LETTERS, t.source_partitions, keep, "rejected records, with the reason", "ingest, store", "store"),
         topic(OBSERVATIONS, t.observations_partitions, keep, "frames, by source", "ingest", "detect"),
-        topic(SCORES, t.observations_partitions, keep, "frames with their verdicts", "detect", "store"),
-        topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect", "situate"),
+        topic(SCORES, t.observations_partitions, keep, "frames with their verdicts; fits", "detect, forecast", both),
+        topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect, forecast", "situate"),
         topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store"),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store"),
+        topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
+        topic(
+            FORECAST_REQUESTS, t.observations_partitions, keep, "series that are to be fitted", "forecast", "forecast"
+        ),
         topic(DETECT_STATE, t.observations_partitions, compact, "checkpoints", "detect", "detect"),
         topic(SITUATE_STATE, t.signals_partitions, compact, "checkpoints", "situate", "situate"),
         topic(NOTIFY_STATE, t.alerts_partitions, compact, "checkpoints", "notify", "notify"),
+        topic(FORECAST_STATE, t.observations_partitions, compact, "checkpoints", "forecast", "forecast"),
     )

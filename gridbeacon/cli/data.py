@@ -19,6 +19,8 @@ from gridbeacon.reasons import Mode
 FilesArgument = Annotated[list[Path], typer.Argument(help="JSON lines in wire format (*.jsonl, *.jsonl.gz).")]
 TickOption = Annotated[float, typer.Option("--tick-secs", min=0.001, help="Event time between two ticks.")]
 
+KINDS = ("verdict", "grid_event", "dead_letter", "alert", "alert_event", "notice", "crossing")
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
@@ -68,7 +70,7 @@ def backtest(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(help="Print only: verdict, grid_event, dead_letter, alert, alert_event, notice. May be repeated."),
+        typer.Option(help=f"Print only: {', '.join(KINDS)}. May be repeated."),
     ] = None,
     to_clickhouse: Annotated[
         bool, typer.Option("--to-clickhouse", help="Write to the tables instead of printing JSON lines.")
@@ -84,6 +86,9 @@ def backtest(
         Path | None, typer.Option(help="CSV file of what happened (start, end, name): recall, false alarms, delay.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Directory for tables and a page per label.")] = None,
+    forecast: Annotated[
+        bool, typer.Option("--forecast", help="With forecasts: every series is fitted anew each night. Slower.")
+    ] = False,
     tick_secs: TickOption = 60.0,
     config: ConfigOption = None,
 ) -> None:
@@ -96,6 +101,8 @@ def backtest(
     from streams.backtest import from_topics as fold
 
     settings = config_of(config)
+    if forecast and from_topics:
+        raise UsageError("--forecast goes with files: the logs hold what the role forecast made")
     if bool(files) == from_topics:
         raise UsageError("name files, or give --from-topics")
     if summary or labels or out or begin or end:
@@ -103,7 +110,7 @@ def backtest(
 
         if from_topics or to_clickhouse or only:
             raise UsageError("--summary, --from, --to, --labels and --out go with files alone")
-        look_back(settings, folder_of(config), files or [], (begin, end), labels, out, tick_secs)
+        look_back(settings, folder_of(config), files or [], (begin, end), labels, out, tick_secs, forecast=forecast)
         return
     kinds = Kinds.of(only)
     with storer(settings) if to_clickhouse else printer() as take:
@@ -115,12 +122,14 @@ def backtest(
                 if kinds.wanted(found):
                     take(found)
             return
-        for found in recorded(settings, folder_of(config), files or [], tick_secs):
+        for found in recorded(settings, folder_of(config), files or [], tick_secs, forecast=forecast):
             if kinds.wanted(found):
                 take(found)
 
 
-def recorded(settings: Config, folder: Path, files: list[Path], tick_secs: float) -> Iterator[Any]:
+def recorded(
+    settings: Config, folder: Path, files: list[Path], tick_secs: float, *, forecast: bool = False
+) -> Iterator[Any]:
     """Yield what the engine finds in files; shows how far it is."""
     from gridbeacon.calendar_file import load_calendar
     from gridbeacon.registry_file import load_registry
@@ -132,7 +141,7 @@ def recorded(settings: Config, folder: Path, files: list[Path], tick_secs: float
     now_ms = time.time_ns() // 1_000_000
     with progress("backtesting", span.records) as advance:
         line = counted(timeline(files, round(tick_secs * 1000)), advance)
-        yield from run(as_replay(settings), registry, line, now_ms, calendar)
+        yield from run(as_replay(settings), registry, line, now_ms, calendar, forecast=forecast)
 
 
 def as_replay(config: Config) -> Config:

@@ -83,7 +83,7 @@ class Demo:
         self._say("(Heart of the City Auckland, CC BY 4.0). Made: a square on New Year's Eve, with a crush.\n")
         from gridbeacon.cli.run import commands
 
-        house_of = Supervisor(config, commands(file, None), prepare=house.prepare, on_event=house.tell)
+        house_of = Supervisor(config, commands(file, None, config), prepare=house.prepare, on_event=house.tell)
         playing = threading.Thread(target=lambda: asyncio.run(self._guarded(lambda: self._play(config))), daemon=True)
         try:
             house_of.start()

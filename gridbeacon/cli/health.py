@@ -12,6 +12,7 @@ from streams.access import check_access
 from streams.store import LANES, group_of
 
 _STATES = {"detect": topics.DETECT_STATE, "situate": topics.SITUATE_STATE, "notify": topics.NOTIFY_STATE}
+_FORECAST = "forecast"
 _LOGS = {"detect": (topics.OBSERVATIONS,), "situate": (topics.SIGNALS,), "notify": (topics.ALERTS,)}
 
 
@@ -26,6 +27,11 @@ def health(config: Config) -> dict[str, Any]:
         **{role: [(f"{prefix}{role}", names)] for role, names in _LOGS.items()},
         "store": [(group_of(config, lane), lane.topics) for lane in LANES],
     }
+    states = dict(_STATES)
+    if config.forecast.enabled:
+        log, requests = topics.SCORES, topics.FORECAST_REQUESTS
+        groups[_FORECAST] = [(f"{prefix}forecast", (log,)), (f"{prefix}forecast.fit", (requests,))]
+        states[_FORECAST] = topics.FORECAST_STATE
     lags: dict[str, int] = {}
     checkpoints: dict[str, str] = {}
     try:
@@ -34,7 +40,7 @@ def health(config: Config) -> dict[str, Any]:
             lags[role] = sum(
                 sum(admin.lag(config, group, [prefix + name for name in names]).values()) for group, names in pairs
             )
-        for role, name in _STATES.items():
+        for role, name in states.items():
             written = admin.last_written(config, [prefix + name])
             if written:
                 checkpoints[role] = _time(max(written.values()))

@@ -25,6 +25,8 @@ def look_back(
     labels: Path | None,
     out: Path | None,
     tick_secs: float,
+    *,
+    forecast: bool = False,
 ) -> None:
     """Run a backtest; print its tables, and write them and a page per label into ``out``."""
     zone = ZoneInfo(settings.timezone)
@@ -39,7 +41,7 @@ def look_back(
         except OSError as error:
             raise UsageError(f"{out} can't be made: {error.strerror}; name another directory with --out") from None
     seen = Hindsight(from_ms, to_ms, read_labels(labels, zone) if labels else ())
-    for found in recorded(settings, folder, files, tick_secs):
+    for found in recorded(settings, folder, files, tick_secs, forecast=forecast):
         seen.take(found)
     typer.echo(f"{len(seen.alarms)} alarms in {seen.weeks:.2f} weeks\n")
     for title, columns, rows in seen.tables():

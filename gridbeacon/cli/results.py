@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gridbeacon.config import Config
+from gridbeacon.crossings import Told
 from gridbeacon.errors import UsageError
 from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Verdict, plain
 
@@ -21,6 +22,7 @@ WORDS: dict[type[Any], str] = {
     Alert: "alert",
     AlertEvent: "alert_event",
     Notice: "notice",
+    Told: "crossing",
 }
 BATCH = 20_000
 Take = Callable[[Any], None]
@@ -64,6 +66,7 @@ def storer(config: Config) -> Iterator[Take]:
     """Yield what writes findings to the tables, in batches; the same findings twice are there once."""
     from sinks import rows
     from sinks.clickhouse import ClickHouseSink
+    from streams import forecast_rows
 
     tables: dict[type[Any], tuple[str, Callable[[list[Any]], rows.Columns]]] = {
         Verdict: ("observations", rows.verdicts),
@@ -72,6 +75,7 @@ def storer(config: Config) -> Iterator[Take]:
         Alert: ("alerts", rows.alerts),
         AlertEvent: ("alert_events", rows.alert_events),
         Notice: ("notices", rows.notices),
+        Told: ("crossings", forecast_rows.crossings),
     }
     sink = ClickHouseSink(config)
     waiting: dict[type[Any], list[Any]] = defaultdict(list)

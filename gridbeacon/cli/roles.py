@@ -7,11 +7,11 @@ from pathlib import Path
 from gridbeacon.calendar_file import load_calendar
 from gridbeacon.config import Config
 from gridbeacon.registry_file import load_registry
-from streams import detect, ingest, logs, notify, situate, store, telemetry
+from streams import detect, forecast, ingest, logs, notify, situate, store, telemetry
 from streams.access import check_access
 
 #: Offset of each role's port for metrics.
-NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4}
+NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4, "forecast": 5}
 #: Records and states come and go by the hundred thousand and hold no cycles: Python's own habit of looking for such
 #: after every 700 new objects costs a tenth of the time.
 GC_THRESHOLDS = (100_000, 20, 50)
@@ -28,7 +28,7 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
         asyncio.run(ingest.run(config, load_registry(config, folder), instance))
     elif role == "store":
         asyncio.run(store.run(config, instance))
-    elif role == "detect":
-        detect.run(config, instance, load_calendar(config, folder))
+    elif role in ("detect", "forecast"):
+        {"detect": detect, "forecast": forecast}[role].run(config, instance, load_calendar(config, folder))
     else:
         {"situate": situate, "notify": notify}[role].run(config, instance)

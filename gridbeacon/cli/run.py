@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from gridbeacon.cli.common import ConfigOption, DataOption, config_of, folder_of, options_of
+from gridbeacon.config import Config
 from gridbeacon.errors import UsageError
 
-ROLES = ("ingest", "detect", "situate", "notify", "store")
+ROLES = ("ingest", "detect", "situate", "notify", "store", "forecast")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +32,7 @@ def up(config: ConfigOption = None, data: DataOption = None) -> None:
     settings = config_of(config, data)
     checked(config, data)
     house = House(settings, folder_of(config))
-    Supervisor(settings, commands(config, data), prepare=house.prepare, on_event=house.tell).run()
+    Supervisor(settings, commands(config, data, settings), prepare=house.prepare, on_event=house.tell).run()
 
 
 def demo(
@@ -87,6 +88,7 @@ def command(role: str, config: Path | None, data: Path | None, instance: str | N
     return [sys.executable, "-m", "gridbeacon", "worker", role, *named, *options_of(config, data)]
 
 
-def commands(config: Path | None, data: Path | None) -> dict[str, list[str]]:
-    """Return the command of every role, by role."""
-    return {role: command(role, config, data, f"{role}-0") for role in ROLES}
+def commands(config: Path | None, data: Path | None, settings: Config) -> dict[str, list[str]]:
+    """Return the command of every role of a deployment, by role."""
+    roles = [role for role in ROLES if role != "forecast" or settings.forecast.enabled]
+    return {role: command(role, config, data, f"{role}-0") for role in roles}

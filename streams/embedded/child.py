@@ -47,7 +47,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._env},
                 process_group=0,
-                preexec_fn=_die_with_parent(),  # noqa: PLW1509  two system calls, bound beforehand
+                preexec_fn=die_with_parent(),  # noqa: PLW1509  two system calls, bound beforehand
             )
 
     def poll(self) -> int | None:
@@ -111,7 +111,8 @@ def tail(log: Path, begin: int = 0) -> str:
         return ""
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
+    """Return what a child runs before its program, so that the kernel ends it with the thread that started it."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from gridbeacon.config import Situate
+from gridbeacon.config_routing import Routing
 from gridbeacon.lifecycle import ACTIONS, DONE, HANDLING, TRANSITIONS, Event
 from gridbeacon.model import AlertEvent
 from gridbeacon.notices import LEVEL_RAISED, NOTICE_TYPES, OPENED
@@ -21,8 +22,17 @@ from gridbeacon.reasons import (
     Trend,
 )
 from gridbeacon.situation import RULES
+from gridbeacon.stages import STAGES
 
-BESIDE = {Event.REFUSED, Event.SILENCED, Event.UNSILENCED, Event.ESCALATED, Event.REPEATED}
+BESIDE = {
+    Event.REFUSED,
+    Event.SILENCED,
+    Event.UNSILENCED,
+    Event.ESCALATED,
+    Event.REPEATED,
+    Event.GROUPED,
+    Event.RELEASED,
+}
 """What is written down without moving either axis."""
 SENTENCE = "3 reports of crowding and camera CAM-12 at 3.2 people/m², outflow falling, for 4 min"
 """As ``tests/unit/test_situations.py`` has it."""
@@ -39,7 +49,7 @@ def rows(title: str) -> list[str]:
 
 
 def test_the_diagrams_are_the_tables_of_transitions() -> None:
-    condition, handling = re.findall(r"^```mermaid\n(.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
+    condition, handling = re.findall(r"^```mermaid\n(stateDiagram.*?)^```$", DOC, re.MULTILINE | re.DOTALL)
     lines = [f"    {before or '[*]'} --> {after}: {event}" for (before, event), after in TRANSITIONS.items()]
     assert condition.splitlines() == ["stateDiagram-v2", *lines]
     steps = [f"    {before} --> {after}: {kind}" for (before, kind), after in HANDLING.items() if before is not after]
@@ -117,7 +127,24 @@ def test_every_event_says_its_notice_and_why_it_may_be_held() -> None:
 
 def test_rules_keys_and_fields_that_are_named_exist() -> None:
     assert all(f"`{rule}`" in DOC for rule in RULES)
-    keys = re.findall(r"`situate\.(\w+)`", DOC)
-    assert keys
-    assert set(keys) <= set(Situate.__struct_fields__)
+    for section, kind in (("situate", Situate), ("routing", Routing)):
+        keys = re.findall(rf"`{section}\.(\w+)`", DOC)
+        assert keys
+        assert set(keys) <= set(kind.__struct_fields__)
     assert {"version", "reason", "notice_id"} <= set(AlertEvent.__struct_fields__)
+
+
+def test_the_stages_are_those_of_the_engine_in_their_order() -> None:
+    found = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows("Hold back")]
+    assert [name for name, *_ in found] == [stage.__name__ for stage in STAGES]
+    told = [reason for *_, why in found for reason in re.findall(r"`(\w+)`", why)]
+    assert sorted(told) == sorted(HoldReason)
+
+
+def test_the_times_to_acknowledge_are_the_defaults() -> None:
+    words = {3600: "an hour", 900: "15 minutes", 300: "5 minutes", 120: "2 minutes"}
+    within = Routing().acknowledge_within_secs
+    assert rows("Routing") == [f"| `{level.word}` | {words[getattr(within, level.word)]} |" for level in Level if level]
+    assert Routing().repeat_secs == 600
+    for event in (Event.ESCALATED, Event.REPEATED, Event.GROUPED, Event.RELEASED):
+        assert f"`{event}`" in DOC

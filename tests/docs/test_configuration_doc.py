@@ -11,6 +11,8 @@ from msgspec.structs import FieldInfo
 
 from gridbeacon.config import Account, AlarmShare, CalendarFile, Config, DetectorOf, Ladder, Webhook
 from gridbeacon.config_file import load
+from gridbeacon.config_forecast import ForecasterOf
+from gridbeacon.config_routing import Escalation, Inhibition, Receiver, Route, Shift
 from gridbeacon.config_rules import ROLES
 from gridbeacon.config_section import Section
 from gridbeacon.config_values import OVERRIDES, say
@@ -24,9 +26,24 @@ IN_WORDS = {
     "clickhouse.accounts": "a list of accounts",
     "calendar.files": "a list of files",
     "detect.series": "a list of choices",
+    "forecast.series": "a list of choices",
     "alarm_budget.shares": "a list of shares",
+    "routing.receivers": "a list of receivers",
+    "routing.receivers.on_duty": "a list of shifts",
+    "routing.routes": "a list of routes",
+    "routing.escalations": "a list of escalations",
+    "routing.inhibit": "a list of inhibitions",
 } | {f"limits.{surface}": "a ladder" for surface in ("moving", "stairs", "standing")}
 """What these keys take is a table of its own."""
+
+
+ROUTING: dict[str, type[Section]] = {
+    "routing.receivers": Receiver,
+    "routing.receivers.on_duty": Shift,
+    "routing.routes": Route,
+    "routing.escalations": Escalation,
+    "routing.inhibit": Inhibition,
+}
 
 
 def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -46,8 +63,12 @@ def keys(kind: type[Section] = Config, above: str = "") -> Iterator[tuple[str, F
             yield from keys(CalendarFile, f"{key}.")
         if key == "detect.series":
             yield from keys(DetectorOf, f"{key}.")
+        if key == "forecast.series":
+            yield from keys(ForecasterOf, f"{key}.")
         if key == "alarm_budget.shares":
             yield from keys(AlarmShare, f"{key}.")
+        if key in ROUTING:
+            yield from keys(ROUTING[key], f"{key}.")
 
 
 def documented() -> dict[str, tuple[str, str]]:
@@ -92,6 +113,7 @@ def test_every_key_is_described_with_its_default_and_range_and_no_other() -> Non
 
 def test_every_key_named_in_the_text_exists() -> None:
     known = {key for key, _ in keys()} | set(Config.__struct_fields__)
+    known |= {key.rpartition(".")[0] for key in known}
     sections = "|".join(Config.__struct_fields__)
     for key in re.findall(rf"`((?:{sections})\.[a-z_.]+)`", DOC):
         assert key in known, f"{key} is no key"
@@ -122,4 +144,4 @@ def test_the_message_shown_is_the_message_given(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_ports_are_right() -> None:
-    assert ROLES == 5  # "the first of five ports", "metrics take five"
+    assert ROLES == 6  # "the first of six ports", "metrics take six"

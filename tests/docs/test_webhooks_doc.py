@@ -13,11 +13,13 @@ from xml.etree import ElementTree as ET
 import msgspec
 import pytest
 
-from gridbeacon.config import Notify, Situate, Webhook
+from gridbeacon.alert_book import AlertBook
+from gridbeacon.config import Config, Notify, Webhook
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
-from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, hold_back, standard_body
+from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, Telling, standard_body
 from gridbeacon.reasons import Certainty, DeliveryOutcome, Level, Mode, Reason
+from gridbeacon.stages import hold_back
 from sinks.bodies import PROFILES
 from sinks.bodies.cap import NAMESPACE
 from sinks.bodies.message import Setting
@@ -67,7 +69,7 @@ def example() -> Notice:
         )
 
     opened_ms = 1_672_484_400_000
-    config = Situate()
+    book = AlertBook(Config())
     notices: list[Notice] = []
     alert: Alert | None = None
     for at_ms, now in (
@@ -76,7 +78,7 @@ def example() -> Notice:
     ):
         for after, event in advance(alert, now, at_ms, mode=Mode.LIVE, area_digits=6):
             alert = after
-            notice = hold_back(alert, event, config, notices=len(notices))
+            notice = hold_back(Telling(alert=alert, event=event, notices=len(notices)), book)
             assert isinstance(notice, Notice)
             assert notice.body == standard_body(alert, event, notice.sequence)
             notices.append(notice)

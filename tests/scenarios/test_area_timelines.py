@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gridbeacon.config import AlarmBudget, Config, Detect, Topics
+from gridbeacon.config_forecast import Forecast
 from gridbeacon.frame import Frame, Rows
 from gridbeacon.model import Sensor, Signal, SignalBatch, Tick, Transition
 from gridbeacon.places import partition_of
@@ -73,6 +74,7 @@ def config(partitions: int = 1, clock: str = "event", per_week: float = 2.0) -> 
         topics=Topics(observations_partitions=partitions, signals_partitions=1),
         detect=Detect(warm_up_days=4),
         alarm_budget=AlarmBudget(per_week=per_week),
+        forecast=Forecast(enabled=False),
     )
 
 

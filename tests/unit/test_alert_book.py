@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbeacon.alert_book import AlertBook, Step
-from gridbeacon.config import Config, Situate
+from gridbeacon.alert_book import AlertBook
+from gridbeacon.config import Config, Notify, Situate, Webhook
+from gridbeacon.config_routing import Escalation, Inhibition, Receiver, Route, Routing
+from gridbeacon.held import Step
 from gridbeacon.lifecycle import ACTIONS, DONE, HANDLING, TRANSITIONS, Event
 from gridbeacon.model import Action, Alert, Evidence, Position, Silence, Situation, Unsilence
 from gridbeacon.reasons import (
@@ -244,6 +246,23 @@ def test_a_silence_needs_owner_reason_and_end() -> None:
     assert late.event.refusal is Refusal.UNKNOWN_SILENCE
 
 
+AGAIN = (Event.GROUPED, Event.RELEASED, Event.ESCALATED, Event.REPEATED)
+"""What is told again, or late, and changes nothing."""
+WEBHOOK = Webhook(name="a", url="https://a.example.org/", secrets=("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",))
+ROUTING = Routing(
+    receivers=(Receiver(name="centre", webhooks=("a",)), Receiver(name="chief", webhooks=("a",))),
+    routes=(Route(name="all", receivers=("centre",), escalation="chain"),),
+    escalations=(Escalation(name="chain", receivers=("centre", "chief")),),
+    inhibit=(Inhibition(when={"min_level": "red"}, hold={"max_level": "orange"}, equal=("rule",)),),
+    group_by=("rule",),
+)
+CONFIG = Config(
+    situate=Situate(close_after_secs=900.0, review_within_secs=900.0),
+    notify=Notify(webhooks=(WEBHOOK,)),
+    routing=ROUTING,
+)
+
+
 class Op(NamedTuple):
     """One thing that happens: after so many seconds, what is asked for or what the situation of a place is."""
 
@@ -252,6 +271,7 @@ class Op(NamedTuple):
     level: Level | None
     lost: bool
     kind: ActionKind | None
+    silent: bool
     which: int
     id: int
     version: int | None
@@ -265,7 +285,8 @@ ops = st.lists(
         cell=st.integers(0, 1),
         level=st.none() | st.sampled_from([level for level in Level if level]),
         lost=st.booleans(),
-        kind=st.none() | st.sampled_from(ActionKind),
+        kind=st.none() | st.none() | st.sampled_from(ActionKind),
+        silent=st.integers(0, 9).map(lambda n: n == 0),
         which=st.integers(0, 5),
         id=st.integers(0, 30),
         version=st.none() | st.integers(1, 4),
@@ -278,7 +299,19 @@ ops = st.lists(
 def run(book: AlertBook, op: Op, at_ms: int, seen: list[str]) -> list[Step]:
     """Do one thing, after the time before it has passed."""
     steps = book.pass_time(at_ms)
-    if op.kind is not None:
+    if op.silent:
+        begin = Silence(
+            silence_id=f"s-{op.id}",
+            owner="li",
+            reason="concert",
+            starts_ms=at_ms,
+            ends_ms=at_ms + 300_000,
+            sent_ms=at_ms,
+            role=Role.OFFICER,
+            cells=CELLS[op.cell],
+        )
+        steps += book.act(begin, at_ms)
+    elif op.kind is not None:
         name = seen[op.which % len(seen)] if seen else "310101-0"
         more = {"version": op.version, "note": "because" if op.words else "", "disposition": Disposition.ANOMALY}
         asked = action(op.kind, name, op.id, assignee="team", **more)
@@ -296,7 +329,7 @@ def run(book: AlertBook, op: Op, at_ms: int, seen: list[str]) -> list[Step]:
 @given(ops)
 def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -> None:
     """Invariant: every event is a row of the two tables, or changed nothing; versions count."""
-    book = AlertBook(Config(situate=Situate(close_after_secs=900.0, review_within_secs=900.0)))
+    book = AlertBook(CONFIG)
     at_ms, known, answered = T0, dict[str, Alert](), dict[tuple[str, str], object]()
     kinds = {event: kind for kind, (event, _) in ACTIONS.items()}
     for op in story:
@@ -304,6 +337,8 @@ def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -
         steps = run(book, op, at_ms, list(known))
         for step in steps:
             event, alert = step.event, step.alert
+            if step.silence is not None:
+                continue
             again = answered.get((event.alert_id, event.action_id)) if event.action_id else None
             if again is not None and event.refusal is not Refusal.UNKNOWN_ALERT:
                 assert (again, step.notice) == (event, None), "a repeat gets the same answer"
@@ -315,6 +350,9 @@ def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -
                 continue
             assert alert is not None
             before = known.get(alert.alert_id)
+            if event.event in AGAIN:
+                assert (alert, step.notice is not None or event.held is not None) == (before, True)
+                continue
             known[alert.alert_id] = alert
             assert event.at_ms <= at_ms
             if before is None:
@@ -335,8 +373,7 @@ def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -
 @given(ops, st.integers(0, 39))
 def test_a_restored_book_goes_on_as_if_nothing_had_happened(story: list[Op], cut: int) -> None:
     """Invariant: saving and restoring between any two things changes nothing that follows."""
-    config = Config(situate=Situate(close_after_secs=900.0, review_within_secs=900.0))
-    one, two, saved = AlertBook(config), AlertBook(config), dict[bytes, bytes | None]()
+    one, two, saved = AlertBook(CONFIG), AlertBook(CONFIG), dict[bytes, bytes | None]()
     at_ms, seen = T0, dict[str, None]()
     for number, op in enumerate(story):
         at_ms += op.secs * 1000
@@ -346,7 +383,7 @@ def test_a_restored_book_goes_on_as_if_nothing_had_happened(story: list[Op], cut
         seen |= dict.fromkeys(step.event.alert_id for step in expected if step.alert is not None)
         saved.update(two.changed())
         if number == cut:
-            two = AlertBook(config)
+            two = AlertBook(CONFIG)
             for key, value in saved.items():
                 if value is not None:
                     kind, _, name = key.decode().partition(":")

@@ -7,19 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridbeacon.config import Notify, Situate, Webhook
+from gridbeacon.alert_book import AlertBook
+from gridbeacon.config import Config, Notify, Situate, Webhook
 from gridbeacon.errors import Fatal
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Delivery, Evidence, Notice, Position, Situation, Transition
-from gridbeacon.notices import hold_back
+from gridbeacon.notices import Telling
 from gridbeacon.reasons import Certainty, HandlingState, Level, Mode, Reason
+from gridbeacon.stages import hold_back
 from sinks.deliveries import JITTER_SHARE, Attempt, Result
 from sinks.orders import Enable, Redeliver
 from sinks.outbox import MAX_UNDER_WAY, Outbox
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 T0 = 1_672_484_400_000
-SITUATE = Situate(min_notice_level="blue")
+BOOK = AlertBook(Config(situate=Situate(min_notice_level="blue")))
 
 
 def endpoint(name: str = "a", **settings: object) -> Webhook:
@@ -62,8 +64,10 @@ class City:
             )
         before = self.alerts.get(cell)
         for alert, event in advance(before, now, at_ms, mode=self.mode, area_digits=6):
-            verdict = hold_back(alert, event, SITUATE, notices=self.told.get(alert.alert_id, 0))
-            notice = verdict if isinstance(verdict, Notice) else None
+            telling = Telling(alert=alert, event=event, notices=self.told.get(alert.alert_id, 0))
+            verdict = hold_back(telling, BOOK)
+            # Without a routing of its own, every endpoint decides for itself.
+            notice = msgspec.structs.replace(verdict, endpoints=None) if isinstance(verdict, Notice) else None
             if notice is not None:
                 self.told[alert.alert_id] = notice.sequence
             last = self.log[-1] if self.log else None

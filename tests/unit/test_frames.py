@@ -10,7 +10,7 @@ from gridbeacon.errors import Fatal
 from gridbeacon.frame import Frame, Judged, Rows
 from gridbeacon.model import GridEvent, Position, Sensor, Tick
 from gridbeacon.vocabulary import Kind
-from streams.frames import decode_frame, decode_scored, encode_frame, encode_scored
+from streams.frames import Scored, decode_frame, decode_scored, encode_frame, encode_scored
 
 EVENT = GridEvent(
     service_request_id="R-1",
@@ -21,6 +21,7 @@ EVENT = GridEvent(
     position=Position("grid.events", 0, 7, 32),
     description="烟",
 )
+SENSOR = Sensor(sensor_id="CAM-1", kind=Kind.CROWD, grid_id="1", area_m2=2.5)
 
 
 def rows_of(rng: np.random.Generator, n: int) -> Rows:
@@ -57,7 +58,7 @@ def test_a_frame_comes_out_as_it_went_in(seed: int, n: int) -> None:
     frame = Frame(
         ingested_ms=5,
         rows=rows_of(np.random.default_rng(seed), n),
-        sensors=(Sensor(sensor_id="CAM-1", kind=Kind.CROWD, grid_id="1", area_m2=2.5),),
+        sensors=(SENSOR,),
         events=(EVENT,),
         ticks=(Tick("ingest", 9, 0), Tick("crowd.metrics/1", 8, 12)),
     )
@@ -87,8 +88,10 @@ def test_what_was_judged_comes_out_as_it_went_in(seed: int, n: int) -> None:
         confidence=rng.random(n).astype(np.float32),
         history=rng.integers(0, 2**32, n).astype(np.uint32),
     )
-    out = decode_scored(encode_scored(3, 77, judged, (EVENT,)))
+    scored = Scored(3, 77, judged, (EVENT,), 70, Tick("observations/3", 5), (SENSOR,))
+    out = decode_scored(encode_scored(scored))
     assert (out.partition, out.offset, out.events, out.judged.grid) == (3, 77, (EVENT,), judged.grid)
+    assert (out.previous, out.tick, out.sensors) == (70, scored.tick, (SENSOR,))
     assert_equal_rows(out.judged.rows, judged.rows)
     for name in Judged.__dataclass_fields__:
         if name not in ("rows", "grid"):

@@ -7,12 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from gridbeacon.config import Situate
+from gridbeacon.alert_book import AlertBook
+from gridbeacon.config import Config, Situate
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
-from gridbeacon.notices import EVIDENCE_MAX, hold_back, notice_id_of
+from gridbeacon.notices import EVIDENCE_MAX, Telling, notice_id_of
 from gridbeacon.reasons import Certainty, HoldReason, Level, Mode, Reason
 from gridbeacon.situation import DATA_HEALTH, SAFETY
+from gridbeacon.stages import hold_back
 
 T0 = 1_672_484_400_000  # 2022-12-31T11:00:00Z
 
@@ -68,7 +70,8 @@ class Story:
         self.at_ms += 60_000
         for alert, event in advance(self.alert, now, self.at_ms, mode=self.mode, area_digits=6):
             self.alert = alert
-            self.out.append(hold_back(alert, event, self.config, notices=len(self.notices)))
+            telling = Telling(alert=alert, event=event, notices=len(self.notices))
+            self.out.append(hold_back(telling, AlertBook(Config(situate=self.config))))
         return self
 
     def last(self) -> dict[str, Any]:
