@@ -1,6 +1,6 @@
 """Early warning: for the duty officer before anything happens. What will go wrong, where, how sure are we?"""
 
-from dashboards.filters import PRESENT, T, chosen, here, kind
+from dashboards.filters import PRESENT, T, chosen, here, kind, level
 from dashboards.look import row_way, way
 from dashboards.panels import (
     LEVEL_COUNTS,
@@ -21,9 +21,8 @@ from gridbeacon.config import Config
 from gridbeacon.reasons import Level, Reason, State
 from gridbeacon.vocabulary import Kind
 
-O, F, S, R = T.observations, T.forecasts, T.sensors, T.grid_events  # noqa: E741 - as in the SQL
+O, F, S, R, X = T.observations, T.forecasts, T.sensors, T.grid_events, T.crossings  # noqa: E741 - as in the SQL
 RECENT = "INTERVAL 30 MINUTE"
-AHEAD = "INTERVAL 6 HOUR"
 _DENSITY = "density_max_per_m2"
 _NO_FINDING = f"('{Reason.DUPLICATE}', '{Reason.LATE}')"
 
@@ -86,38 +85,13 @@ GROUP BY time
 ORDER BY time
 """
 
-
-def crossings(config: Config) -> str:
-    """Return SQL for the forecasts that reach a limit: which, when, how likely; the limits are the configuration's."""
-    ladder = config.limits.moving
-    limits = (ladder.blue, ladder.yellow, ladder.orange, ladder.red)
-    words = [one.word for one in Level if one]
-    pairs = ", ".join(f"('{word}', {limit:g})" for word, limit in zip(words, limits, strict=True))
-    # A band that holds four in five is 2 x 1.2816 standard deviations wide.
-    return f"""
-SELECT level, {name_of("cell")} AS place, dateDiff('second', {PRESENT}, min(target)) AS ahead, max(chance) AS likely,
-       max(density) AS highest, any(bound) AS bound, any(source) AS sensor, cell
-FROM
-(
-    SELECT f.source AS source, f.grid_id AS cell, f.target AS target, limit.1 AS level, limit.2 AS bound,
-           f.expected / s.area AS density,
-           0.5 * erfc((limit.2 - f.expected / s.area) / (greatest(f.wide / s.area, 1e-6) * sqrt(2))) AS chance
-    FROM
-    (
-        SELECT {F.source}, {F.grid_id}, {F.target_at} AS target, argMax({F.expected}, {F.made_at}) AS expected,
-               argMax({F.upper_80} - {F.lower_80}, {F.made_at}) / 2.5631 AS wide
-        FROM {F}
-        WHERE {F.kind} = '{Kind.CROWD}' AND {F.metric} = 'people_count' AND {F.made_at} <= {PRESENT}
-          AND {F.target_at} > {PRESENT} AND {F.target_at} <= {PRESENT} + {AHEAD} AND {here(F.grid_id)}
-        GROUP BY {F.source}, {F.grid_id}, target
-    ) AS f
-    INNER JOIN (SELECT {S.source}, assumeNotNull({S.area_m2}) AS area FROM {S} FINAL WHERE {S.area_m2} > 0) AS s
-        ON s.source = f.source
-    ARRAY JOIN [{pairs}] AS limit
-)
-WHERE chance >= 0.1 AND indexOf({words}, level) >= indexOf({words}, {chosen("level")})
-GROUP BY source, cell, level
-ORDER BY indexOf({words}, level) DESC, ahead, sensor
+AHEAD = f"""
+SELECT {X.level} AS level, {name_of(X.grid_id)} AS place, {X.metric} AS metric, dateDiff('second', {PRESENT}, {X.expected_at}) AS ahead,
+       {X.probability} AS likely, {X.tier} AS tier, {X.threshold} AS bound, {X.source} AS sensor, {X.grid_id} AS cell
+FROM {X} FINAL
+WHERE {X.made_at} <= {PRESENT} AND {X.made_at} > {PRESENT} - INTERVAL 2 DAY AND ({X.ended_at} IS NULL OR {X.ended_at} > {PRESENT})
+  AND {level("level")} AND {here(X.grid_id)} AND {kind(X.kind)}
+ORDER BY level DESC, ahead, sensor
 LIMIT 30
 """
 
@@ -220,12 +194,13 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Limits that will be crossed",
-                    "Forecasts of the next six hours that reach a limit: when at the earliest, and how likely at its "
-                    "most. What is less likely than one in ten is not shown. Empty means: no forecast reaches a limit.",
+                    "Limits that forecasts say will be passed: when, how likely, and how sure we are. A warning: the "
+                    "forecast itself passes it; a watch: the upper end of its band does. Below 0 it is overdue. Empty means: "
+                    "no forecast reaches a limit.",
                     (
                         asks(
-                            crossings(config),
-                            "level text, place text, ahead number, likely number, highest number, bound number, "
+                            AHEAD,
+                            "level text, place text, metric text, ahead number, likely number, tier text, bound number, "
                             "sensor text, cell text",
                         ),
                     ),
@@ -233,7 +208,6 @@ def rows(config: Config) -> Rows:
                         level_column(),
                         unit_column("ahead", "s"),
                         unit_column("likely", "percentunit"),
-                        unit_column("highest", "short", 1),
                         unit_column("bound", "short", 1),
                         linked_column("place", on, usual),
                     ),

@@ -221,7 +221,21 @@ def _skill(figures: Figures) -> str:
         "How wrong forecasts were on average, beside saying that nothing changes from when they were made; skill is "
         "the share of that error which they take away. 40 cells at most."
     )
-    return _section(figures, "Forecast skill", says, _table(heads, rows), "forecasts")
+    seen = []
+    for row in figures.answers["foreseen"]:
+        leads = [_minutes(row["lead_minutes"]), _minutes(row["warning_lead_minutes"])]
+        became = row["outcome"].replace("_", " ")
+        seen.append([said(Level(row["level"])), became, row["crossings"], row["warnings"], *leads])
+    heads_seen = [
+        "level",
+        "what became of it",
+        "foreseen",
+        "of them warnings",
+        "foreseen before, median",
+        "warned before",
+    ]
+    more = "<h3>Limits that were foreseen</h3>" + _table(heads_seen, seen) if seen else ""
+    return _section(figures, "Forecast skill", says, _table(heads, rows) + more, "forecasts", "foreseen")
 
 
 def _outages(figures: Figures, zone: ZoneInfo) -> str:

@@ -75,6 +75,8 @@ def day_of(size: Size, day: int) -> Iterator[tuple[str, Columns]]:
     yield "dead_letters", alerts.dead_letters(size, day)
     if rows := forecasts.columns(size, day):
         yield "forecasts", rows
+    if rows := forecasts.crossings(size, day):
+        yield "crossings", rows
 
 
 def load(size: Size, config: Config, advance: Any) -> int:
