@@ -9,6 +9,7 @@ COPY forecasts forecasts
 COPY streams streams
 COPY sinks sinks
 COPY dashboards dashboards
+COPY web web
 RUN /opt/gridbeacon/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[grafana]'
 # Compiled once, here: the file system is read-only when it runs.
 RUN cd / && PYTHONSAFEPATH=1 /opt/gridbeacon/bin/python -c 'import detectors; detectors.warm_up()'

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from gridbeacon.config_api import Api as Api
 from gridbeacon.config_forecast import Forecast as Forecast
 from gridbeacon.config_notify import Notify as Notify
 from gridbeacon.config_notify import Webhook as Webhook
@@ -320,4 +321,5 @@ class Config(Section, frozen=True):
     routing: Routing = Routing()
     notify: Notify = Notify()
     store: Store = Store()
+    api: Api = Api()
     observability: Observability = Observability()

@@ -9,16 +9,15 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from gridbeacon import config_notify, config_routing, targets
-from gridbeacon.config import Broker, Calendar, ClickHouse, Config, Limits, Notify
+from gridbeacon.config import Api, Broker, Calendar, ClickHouse, Config, Limits, Notify
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.days import check_country, check_subdivision
 from gridbeacon.errors import ConfigError
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS
 
 EMBEDDED = "embedded"
-ROLES = 6
-"""Each role serves metrics on a port of its own: ingest, detect, situate, notify, store, forecast,
-from ``metrics_port`` on."""
+ROLES = 7
+"""Each role serves metrics on a port of its own, from ``metrics_port`` on, in the order of ``cli.roles.NUMBER``."""
 _LAST_PORT = 65535
 
 
@@ -36,6 +35,7 @@ def mistakes(config: Config) -> Iterator[Mistake]:
     yield from _broker(config.broker)
     yield from _clickhouse(config.clickhouse)
     yield from _calendar(config.calendar)
+    yield from _api(config.api)
     yield from _ports(config)
     yield from _limits(config.limits)
     yield from _learned(config)
@@ -199,6 +199,8 @@ def _ports(config: Config) -> Iterator[Mistake]:
             wanted.append(("clickhouse.http_port", clickhouse.http_port, 1))
     elif clickhouse.port == 0:
         yield Mistake(("clickhouse.port",), "0 is no server's port; give the port of your ClickHouse")
+    if config.api.port:
+        wanted.append(("api.port", config.api.port, 1))
     if metrics:
         wanted.append(("observability.metrics_port", metrics, ROLES))
     for key, first, count in wanted:
@@ -217,6 +219,27 @@ def _ports(config: Config) -> Iterator[Mistake]:
 
 def _ports_text(first: int, count: int) -> str:
     return str(first) if count == 1 else f"{first} to {first + count - 1}"
+
+
+def _api(api: Api) -> Iterator[Mistake]:
+    if bool(api.tls_cert_file) != bool(api.tls_key_file):
+        yield Mistake(
+            ("api.tls_cert_file", "api.tls_key_file"),
+            "a certificate and its key belong together; set api.tls_cert_file and api.tls_key_file both",
+        )
+    if is_loopback(api.listen):
+        return
+    if not api.tokens_file:
+        yield Mistake(
+            ("api.tokens_file", "api.listen"),
+            f"at {api.listen} others can reach the board; make tokens with gridbeacon api token, and name their file",
+        )
+    if not api.tls_cert_file and not api.allow_plain:
+        yield Mistake(
+            ("api.listen",),
+            f"at {api.listen} tokens would travel in the clear; set api.tls_cert_file and api.tls_key_file, or "
+            "api.allow_plain behind a proxy that speaks TLS",
+        )
 
 
 def _limits(limits: Limits) -> Iterator[Mistake]:

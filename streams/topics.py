@@ -58,8 +58,8 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(OBSERVATIONS, t.observations_partitions, keep, "frames, by source", "ingest", "detect"),
         topic(SCORES, t.observations_partitions, keep, "frames with their verdicts; fits", "detect, forecast", both),
         topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect, forecast", "situate"),
-        topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store"),
-        topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store"),
+        topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store, api"),
+        topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store, api"),
         topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
         topic(
             FORECAST_REQUESTS, t.observations_partitions, keep, "series that are to be fitted", "forecast", "forecast"

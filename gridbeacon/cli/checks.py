@@ -10,6 +10,7 @@ from gridbeacon.registry_file import load_registry
 from sinks.clickhouse import connect
 from sinks.webhook import check_webhooks
 from streams.kafka import client_settings
+from web.parts import doorkeeper
 
 
 def check_all(config: Config, folder: Path) -> Registry:
@@ -19,4 +20,5 @@ def check_all(config: Config, folder: Path) -> Registry:
     check_webhooks(config.notify)
     client_settings(config)
     connect(config)
+    doorkeeper(config, folder)
     return registry

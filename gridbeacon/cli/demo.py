@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 
 from gridbeacon.cli.data import progress
 from gridbeacon.cli.house import House
-from gridbeacon.config import Broker, ClickHouse, Config, Notify, Topics, Webhook
+from gridbeacon.config import Api, Broker, ClickHouse, Config, Notify, Topics, Webhook
 from gridbeacon.demo import auckland, evening
 from gridbeacon.demo.files import write_files
 from gridbeacon.errors import GridbeaconError, UsageError
@@ -121,13 +121,14 @@ class Demo:
         (self._folder / MARK).touch()
 
     def _config(self, url: str) -> Config:
-        broker_port, database_port = free_pair(), free_pair()
+        broker_port, database_port, api_port = free_pair(), free_pair(), free_pair()
         return Config(
             clock="event",
             timezone=auckland.TIMEZONE,
             data_dir=str(self._folder),
             broker=Broker(port=broker_port),
             clickhouse=ClickHouse(port=database_port, http_port=database_port + 1),
+            api=Api(port=api_port),
             topics=Topics(source_partitions=2, observations_partitions=2),
             notify=Notify(webhooks=(Webhook(name="demo", url=url, secrets=(SECRET,), allow_private=True),)),
         )

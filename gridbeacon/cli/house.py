@@ -11,6 +11,15 @@ from streams.kafka import bootstrap
 from streams.run_file import read
 
 
+def board_address(config: Config) -> str:
+    """Return where a browser on this machine finds the board; empty when it is not served."""
+    api = config.api
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(
+        api.listen, f"[{api.listen}]" if ":" in api.listen else api.listen
+    )
+    return f"http{'s' if api.tls_cert_file else ''}://{host}:{api.port}/" if api.port else ""
+
+
 class House:
     """Prints the events of a supervisor as lines, and one screen when all is up."""
 
@@ -49,14 +58,18 @@ class House:
             f"Gridbeacon is up after {secs:.1f} s",
             f"  Kafka        {bootstrap(config)}   topics {', '.join(self._sources())}",
             f"  ClickHouse   {host}:{port}   database {config.clickhouse.database}{self._http()}",
+            f"  board        {self._board()}",
             f"  data, logs   {folder}",
             "  processes    " + "  ".join(f"{name} {pid}" for name, pid in pids.items()),
             f"  webhooks     {', '.join(hook.name for hook in config.notify.webhooks) or 'none configured'}",
-            "Next: send records to the topics, or `gridbeacon replay FILE`; look with `gridbeacon status` and",
-            "`gridbeacon alerts list`. Ctrl-C ends everything in order.",
+            "Next: send records to the topics, or `gridbeacon replay FILE`; look at the board, or with",
+            "`gridbeacon status` and `gridbeacon alerts list`. Ctrl-C ends everything in order.",
             "",
         ]
         return "\n".join(lines)
+
+    def _board(self) -> str:
+        return board_address(self._config) or "not served (api.port is 0)"
 
     def _http(self) -> str:
         clickhouse = self._config.clickhouse

@@ -11,7 +11,7 @@ from streams import detect, forecast, ingest, logs, notify, situate, store, tele
 from streams.access import check_access
 
 #: Offset of each role's port for metrics.
-NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4, "forecast": 5}
+NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4, "forecast": 5, "api": 6}
 #: Records and states come and go by the hundred thousand and hold no cycles: Python's own habit of looking for such
 #: after every 700 new objects costs a tenth of the time.
 GC_THRESHOLDS = (100_000, 20, 50)
@@ -23,6 +23,9 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
     gc.set_threshold(*GC_THRESHOLDS)
     if config.observability.metrics_port:
         telemetry.serve(config.observability.metrics_port + NUMBER[role], config.observability.metrics_listen)
+    if role == "api":  # it serves what it knows, whoever is away
+        asyncio.run(_api(config, folder))
+        return
     check_access(config)
     if role == "ingest":
         asyncio.run(ingest.run(config, load_registry(config, folder), instance))
@@ -32,3 +35,26 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
         {"detect": detect, "forecast": forecast}[role].run(config, instance, load_calendar(config, folder))
     else:
         {"situate": situate, "notify": notify}[role].run(config, instance)
+
+
+async def _api(config: Config, folder: Path) -> None:
+    """Run the role api, which gets what it needs of Kafka from here: it may not import the shells of the stream."""
+    from gridbeacon.cli.health import health
+    from streams import ready
+    from streams.desk import StandingDesk
+    from streams.follow import follow
+    from web.serve import run
+
+    desk = StandingDesk(config)
+    try:
+        await run(
+            config,
+            load_registry(config, folder),
+            folder,
+            follow=lambda took, said: follow(config, took, said),
+            health=lambda: health(config),
+            ready=ready.tell,
+            submit=desk.act,
+        )
+    finally:
+        await desk.close()

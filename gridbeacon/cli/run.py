@@ -10,7 +10,7 @@ from gridbeacon.cli.common import ConfigOption, DataOption, config_of, folder_of
 from gridbeacon.config import Config
 from gridbeacon.errors import UsageError
 
-ROLES = ("ingest", "detect", "situate", "notify", "store", "forecast")
+ROLES = ("ingest", "detect", "situate", "notify", "store", "forecast", "api")
 
 
 def register(app: typer.Typer) -> None:
@@ -90,5 +90,6 @@ def command(role: str, config: Path | None, data: Path | None, instance: str | N
 
 def commands(config: Path | None, data: Path | None, settings: Config) -> dict[str, list[str]]:
     """Return the command of every role of a deployment, by role."""
-    roles = [role for role in ROLES if role != "forecast" or settings.forecast.enabled]
+    left_out = {"forecast": not settings.forecast.enabled, "api": settings.api.port == 0}
+    roles = [role for role in ROLES if not left_out.get(role, False)]
     return {role: command(role, config, data, f"{role}-0") for role in roles}

@@ -144,4 +144,4 @@ def test_the_message_shown_is_the_message_given(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_ports_are_right() -> None:
-    assert ROLES == 6  # "the first of six ports", "metrics take six"
+    assert ROLES == 7  # "the first of seven ports"

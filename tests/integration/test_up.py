@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import psutil
 import pytest
 import yaml
 
-from gridbeacon.config import Broker, ClickHouse, Config, Limits, Topics
+from gridbeacon.config import Api, Broker, ClickHouse, Config, Limits, Topics
 from gridbeacon.demo.files import write_files
 from gridbeacon.model import Sensor
 from gridbeacon.registry import Registry
@@ -77,6 +79,7 @@ def folder(tmp_path: Path, kafka_files: KafkaFiles) -> Path:
         data_dir="data",
         broker=Broker(port=free_pair()),
         clickhouse=ClickHouse(port=free_pair()),
+        api=Api(port=free_pair()),
         limits=Limits(for_secs=10.0),
         topics=Topics(source_partitions=1, observations_partitions=1, signals_partitions=1, alerts_partitions=1),
     )
@@ -132,8 +135,9 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "api",
     }
-    for word in ("Kafka", "ClickHouse", "data, logs", "processes", "webhooks"):
+    for word in ("Kafka", "ClickHouse", "board", "data, logs", "processes", "webhooks"):
         assert word in engine.said()
 
     second = gridbeacon("up", cwd=folder)
@@ -145,6 +149,13 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
     assert gridbeacon("replay", "crowd.metrics-garbage.jsonl", "--speed", "max", cwd=folder).returncode == 0
     (alert,) = until(lambda: rows(folder, "alerts", "list"), 30, "the alert")
     assert (alert["level"], alert["rule"], alert["cell"]) == ("orange", "safety", CAMERA.grid_id)
+    (served,) = re.findall(r"board +(http://\S+)", engine.said())
+    (seen,) = httpx.get(f"{served}api/alerts?level=orange", timeout=10).json()["alerts"]
+    assert seen["alert_id"] == alert["alert_id"]
+    done = {"action": "acknowledge", "version": seen["version"]}
+    taken = httpx.post(f"{served}api/alerts/{seen['alert_id']}/actions", json=done, timeout=30)
+    assert (taken.status_code, taken.json()["handling_to"]) == (200, "acknowledged"), taken.text
+    assert httpx.get(f"{served}api/alerts/{seen['alert_id']}", timeout=10).json()["taken_by"] == "local"
     letters = until(lambda: len(found := rows(folder, "dead-letters", "list")) == 3 and found, 30, "the dead letters")
     assert {letter["reason"] for letter in letters} <= {"missing_field", "unknown_source", "not_json", "not_an_object"}
     shown = gridbeacon("dead-letters", "show", letters[0]["id"], cwd=folder)
