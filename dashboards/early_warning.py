@@ -21,7 +21,7 @@ from gridbeacon.config import Config
 from gridbeacon.reasons import Level, Reason, State
 from gridbeacon.vocabulary import Kind
 
-O, F, S, R, X = T.observations, T.forecasts, T.sensors, T.grid_events, T.crossings  # noqa: E741 - as in the SQL
+O, F, S, R, X, N = T.observations, T.forecasts, T.sensors, T.grid_events, T.crossings, T.announced  # noqa: E741 - as in the SQL
 RECENT = "INTERVAL 30 MINUTE"
 _DENSITY = "density_max_per_m2"
 _NO_FINDING = f"('{Reason.DUPLICATE}', '{Reason.LATE}')"
@@ -68,6 +68,16 @@ WHERE ({R.grid_id}, {R.occurred_at}, {R.service_request_id}) IN
 )
 ORDER BY at DESC
 LIMIT 30
+"""
+
+ANNOUNCED = f"""
+SELECT {N.starts_at} AS begins, {N.ends_at} AS ends, {N.name} AS what, {N.mode} AS asks_for,
+       if(empty({N.cells}), 'all of the city', arrayStringConcat(arrayMap(one -> {name_of("one")}, {N.cells}), ', ')) AS places
+FROM {N} FINAL
+WHERE {N.version} = (SELECT max({N.version}) FROM {N}) AND {N.starts_at} < {PRESENT} + INTERVAL 3 DAY AND {N.ends_at} > {PRESENT}
+  AND (empty({N.cells}) OR arrayExists(one -> {here("one")} OR startsWith({chosen("cell")}, one) OR startsWith({chosen("district")}, one), {N.cells}))
+ORDER BY begins, what
+LIMIT 40
 """
 
 _ONE = f"""
@@ -186,6 +196,15 @@ def rows(config: Config) -> Rows:
                     listing(linked_column("place", on)),
                     width=11,
                     height=9,
+                ),
+                Panel(
+                    "What is announced",
+                    "Matches, markets and works of the calendar, now and in the next three days, and what each asks for: to expect "
+                    "more, to be less easily surprised, to say nothing of the unusual, or not to learn. No limit is ever moved.",
+                    (asks(ANNOUNCED, "begins time, ends time, what text, asks_for text, places text"),),
+                    listing(),
+                    width=24,
+                    height=6,
                 ),
             ],
         ),

@@ -81,13 +81,13 @@ def day_of(size: Size, day: int) -> Iterator[tuple[str, Columns]]:
 
 def load(size: Size, config: Config, advance: Any) -> int:
     """Write the city to ClickHouse, its tables made first, and return how many rows."""
-    from gridbeacon.demo.fixture.plan import START_MS, registry
-    from sinks import places
+    from gridbeacon.demo.fixture.plan import START_MS, calendar, registry
+    from sinks import announced, places
     from sinks.clickhouse import ClickHouseSink
     from sinks.migrate import migrate
 
     migrate(msgspec.structs.replace(config, timezone=TIMEZONE))
-    rows = places.store(registry(size), config, START_MS)
+    rows = places.store(registry(size), config, START_MS) + announced.store(calendar(size), config, START_MS)
     sink = ClickHouseSink(config)
     try:
         for day in range(size.days):
