@@ -14,14 +14,28 @@ from gridbeacon.budget import in_words
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.held import Step
-from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
+from gridbeacon.lifecycle import Event
+from gridbeacon.model import (
+    Action,
+    Alert,
+    Asked,
+    Decision,
+    Evidence,
+    Lesson,
+    Position,
+    Signal,
+    SignalBatch,
+    SituationReport,
+    Transition,
+)
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
 from gridbeacon.situation import FORECAST, LEARNED
 from gridbeacon.situations import KINDS, Situations
-from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
+from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
 
+LOG = "signals"
 EVENTS_KEPT = 500
 """So many reports stand in one cell at once, the latest; each is stored all the same."""
 
@@ -77,6 +91,7 @@ class Assessor:
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
         self._levels = levels_of(config)
+        self._lessons: list[Lesson] = []
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -123,10 +138,18 @@ class Assessor:
         It is decided at the time that the log says; before the log has said any, at the time at which it was sent.
         """
         now = self._heard.clock.time_ms
-        steps = self._situations.book.act(asked, asked.sent_ms if now is None else now)
+        at_ms = asked.sent_ms if now is None else now
+        steps = self._situations.book.act(asked, at_ms)
+        if steps and steps[0].fresh and steps[0].event.event == Event.FEEDBACK:
+            steps[0] = self._learn(steps[0], at_ms, offset)
         if not isinstance(asked, Action) and not self._answers(asked.silence_id):
             return []
         return self._number(steps, offset)
+
+    def lessons(self) -> list[Lesson]:
+        """Return what detect is to learn of the feedback since the last call."""
+        lessons, self._lessons = self._lessons, []
+        return lessons
 
     def is_next(self, batch: SignalBatch) -> bool:
         """Return whether this message is neither a repeat nor one that comes too early."""
@@ -150,7 +173,7 @@ class Assessor:
             self._heard = msgspec.json.decode(value, type=Heard)
             return
         kind, _, name = key.decode().partition(":")
-        if kind in (LEDGER, CENSUS, TAIL):
+        if kind in (LEDGER, CENSUS, TAIL, FEEDBACK):
             self._triage.restore(kind, name, value)
         elif kind in KINDS:
             self._situations.restore(kind, name, value)
@@ -164,6 +187,18 @@ class Assessor:
     def open_alerts(self) -> list[Alert]:
         """The alerts of this partition that have not cleared."""
         return self._situations.book.open_alerts
+
+    def _learn(self, step: Step, at_ms: int, offset: int) -> Step:
+        """Apply a feedback to the learned layer; return the step with its effect in words."""
+        alert = step.alert
+        if alert is None or alert.disposition is None:
+            return step
+        effect = self._triage.feedback.apply(alert, alert.disposition, at_ms)
+        self._lessons += [
+            msgspec.structs.replace(one, position=Position(LOG, self.partition, offset, n))
+            for n, one in enumerate(effect.lessons)
+        ]
+        return self._situations.book.annotate(step, effect.words)
 
     def _cell(self, name: str) -> CellState:
         return self._cells.setdefault(name, CellState())

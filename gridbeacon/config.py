@@ -239,7 +239,9 @@ class Detect(Section, frozen=True):
     area_digits: tuple[Count, ...] = (6, 9, 12)
     """Areas are the beginnings of grid codes of these lengths (county, street, community); none: no areas."""
     area_window_secs: Positive = 300.0
-    """What the sensors of an area see together is added up over windows of so many seconds."""
+    """What the sensors of an area, or of a cell, see together is looked at in windows of so many seconds."""
+    cell_trees: bool = True
+    """Look at what the kinds of sources of a cell say together, where there are two or more."""
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
     """A grid event of one of these ``service_code`` is a signal at once."""
 

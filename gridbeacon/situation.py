@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import AREA, kind_of, source_of
+from gridbeacon.places import is_together, kind_of, source_of
 from gridbeacon.reasons import Certainty, Level, Reason, SituationKind, Tier
 from gridbeacon.sentence import sentence
 
@@ -95,7 +95,7 @@ def assess(
             level, reason = Level.YELLOW, Reason.RECURRED
     if place.split_off and reason is top.reason:
         reason = Reason.SPLIT_OFF
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not e.series.startswith(("events/", f"{AREA}/"))]
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
     return Situation(
         situation_id=place.name,
         cell=place.cell,
@@ -115,6 +115,11 @@ def assess(
     )
 
 
+def _of_people_or_several(e: Evidence) -> bool:
+    """Return whether a finding is of no single sensor that could go quiet."""
+    return e.series.startswith("events/") or is_together(e.series)
+
+
 def _witness(e: Evidence) -> str:
     """Return what kind of witness a finding is."""
     if e.layer == "limit":
@@ -130,8 +135,8 @@ def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]
     hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
     if not hard:  # what is unusual is not yet dangerous
         sources = {source_of(e.series) for e in standing}
-        # An area is several sources by itself.
-        several = len(sources) > 1 or any(source.startswith(f"{AREA}/") for source in sources)
+        # An area, and a cell's kinds together, are several sources by themselves.
+        several = len(sources) > 1 or any(is_together(source) for source in sources)
         return Level.YELLOW if several else min(top.level, Level.YELLOW)
     by_cell: dict[str, dict[str, set[str]]] = {}
     for e in standing:
