@@ -187,7 +187,12 @@ def _counterfactuals(figures: Figures) -> str:
         "same reason away, of which so many were right. Where something right is lost, the bar is not the answer."
     )
     heads = ["alert", "series", "value", "kept away", "of them right", "nobody said", "what it is"]
-    return _section(figures, "What feedback would have changed", says, _table(heads, rows), "evidence", "feedback")
+    told = [[row["alert_id"], row["disposition"], row["actor"], row["note"]] for row in figures.answers["feedback"]]
+    body = _table(heads, rows)
+    if told:
+        body += "<h3>What the engine made of each</h3>"
+        body += _table(["alert", "people said", "who", "what it changed, and would have changed"], told[:MOST_ROWS])
+    return _section(figures, "What feedback would have changed", says, body, "evidence", "feedback")
 
 
 def _skill(figures: Figures) -> str:
