@@ -32,6 +32,7 @@ from sinks.deliveries import (
     leading_to,
     not_sent,
     row,
+    stand_down,
     wait_ms,
 )
 from sinks.orders import Enable, Order
@@ -93,6 +94,8 @@ class Outbox:
         if alert is None:  # a person acted on what is unknown, or began a silence
             return rows
         held = self._alerts.get(alert.alert_id)
+        if held is not None and alert.handling_state is not HandlingState.NEW:
+            rows += stand_down(held, self._under_way, self._profile, now_ms)
         if notice is not None:
             if held is None:
                 held = self._alerts[alert.alert_id] = AlertDeliveries(mode=alert.mode)

@@ -660,6 +660,35 @@ def test_rows_say_why_the_notice_was_sent_and_in_which_form() -> None:
     assert (row.type, row.reason, row.profile) == ("alert.opened", "density", "standard")
 
 
+def test_whoever_takes_an_alert_ends_the_calls_that_still_wait() -> None:
+    """An acknowledgement stops every queued call; what is being sent, and all other notices, go on in order."""
+    first = story(Level.ORANGE)[0]
+    assert first.notice is not None
+    assert first.alert is not None
+    kinds = ("alert.escalated", "alert.repeated", "alert.acknowledged")
+    more = [
+        msgspec.structs.replace(
+            first,
+            offset=number,
+            previous=(number - 1, 0),
+            alert=msgspec.structs.replace(
+                first.alert,
+                handling_state=HandlingState.ACKNOWLEDGED if kind == kinds[-1] else HandlingState.NEW,
+            ),
+            notice=msgspec.structs.replace(
+                first.notice, notice_id=f"msg_{number}", sequence=number + 1, type=kind, endpoints=("a",)
+            ),
+        )
+        for number, kind in enumerate(kinds, 1)
+    ]
+    outbox = filled(Outbox(Notify(webhooks=(endpoint(),))), [first, *more[:2]])
+    under_way = only(outbox.due(T0))
+    rows = outbox.add(more[2], T0 + 1)
+    assert [(one.sequence, one.outcome) for one in rows] == [(2, "superseded"), (3, "superseded")]
+    outbox.result(under_way, answer(), T0 + 2)
+    assert only(outbox.due(T0 + 2)).notice.type == "alert.acknowledged"
+
+
 def addressed(transitions: list[Transition], *names: str) -> list[Transition]:
     """Return the same, each notice for these webhooks alone."""
     told_of = [(t, t.notice) for t in transitions if t.notice is not None]
