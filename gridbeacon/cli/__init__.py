@@ -6,7 +6,21 @@ import sys
 
 import typer
 
-from gridbeacon.cli import api, dashboards, data, database, fixture, look, review, run, score, setup, sql, train
+from gridbeacon.cli import (
+    api,
+    dashboards,
+    data,
+    database,
+    fixture,
+    forecast,
+    look,
+    review,
+    run,
+    score,
+    setup,
+    sql,
+    train,
+)
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, StayDown, UsageError
 
 #: What a script may rely on. 2 is also what the command line's own parser says.
@@ -27,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, look, sql, database, api, dashboards, review, fixture):
+for module in (run, setup, data, train, score, forecast, look, sql, database, api, dashboards, review, fixture):
     module.register(app)
 
 
@@ -35,6 +49,8 @@ def main() -> None:
     """Run the command that the arguments ask for; an error is one sentence on standard error and an exit code."""
     # While a broker is away its client says so dozens of times a second; the command says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Prophet says at its import what it would need for plots that nobody asks it for.
+    logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     try:
         app()
     except GridbeaconError as error:
