@@ -135,6 +135,7 @@ def standard_body(
         "data": {
             "alert_id": alert.alert_id,
             "sequence": sequence,
+            "version": alert.version,
             "event": event.event,
             "reason": event.reason,
             "level": alert.level.word,

@@ -7,10 +7,12 @@ import sys
 import typer
 
 from gridbeacon.cli import (
+    alerts,
     api,
     dashboards,
     data,
     database,
+    deliveries,
     fixture,
     forecast,
     look,
@@ -18,8 +20,10 @@ from gridbeacon.cli import (
     run,
     score,
     setup,
+    silences,
     sql,
     train,
+    webhook,
 )
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, StayDown, UsageError
 
@@ -41,7 +45,25 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, forecast, look, sql, database, api, dashboards, review, fixture):
+for module in (
+    run,
+    setup,
+    data,
+    train,
+    score,
+    forecast,
+    alerts,
+    silences,
+    look,
+    deliveries,
+    webhook,
+    sql,
+    database,
+    api,
+    dashboards,
+    review,
+    fixture,
+):
     module.register(app)
 
 

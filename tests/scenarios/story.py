@@ -6,6 +6,8 @@ A story is a file in ``stories/``. Its first line says what it is about. Then, o
     sensor CAM-1 in EXIT every 10 s              a camera; ``traffic`` after its name makes it a counter of vehicles
     set situate.clear_after_secs 120             a key of the configuration
     until 23:30                                  time goes on to here (else ten minutes past the last line)
+    history CAM-1 people 100 for 21 days         what was measured before, about so many, at each interval
+    calendar 18:00-23:30 expects 6 times in EXIT what is announced: so many times as much as usual
 
     22:10-22:20 CAM-1 density 1.0 to 4.4         measured, at each interval of the sensor, rising evenly
     22:10 CAM-1 density 3.2                      measured once
@@ -35,10 +37,11 @@ import numpy as np
 
 from detectors.observer import Observer
 from gridbeacon.assessor import Assessor
+from gridbeacon.calendar import Calendar, Occurrence, Scope, Window
 from gridbeacon.config import Config
 from gridbeacon.frame import Frame, Rows
 from gridbeacon.model import GridEvent, Position, Sensor, Signal, SignalBatch, Tick, Transition
-from gridbeacon.reasons import Level, Reason
+from gridbeacon.reasons import CalendarMode, Level, Reason
 from gridbeacon.situation import SAFETY
 from gridbeacon.vocabulary import METRIC_NUMBER, Kind, series_name
 
@@ -90,6 +93,8 @@ class Story:
     found: list[Signal] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)
+    history: list[tuple[int, str, str, float]] = field(default_factory=list)
+    announced: list[Occurrence] = field(default_factory=list)
     until_ms: int = 0
 
     def name_of(self, cell: str) -> str:
@@ -191,6 +196,17 @@ class Story:
         near = self.near_of(signal.cell)
         self.found.append(msgspec.structs.replace(signal, index=len(self.found), near=near))
 
+    def _history(self, source: str, metric: str, about: str, days: str) -> None:
+        step = round(self.sensors[source].interval_secs * 1000)
+        first = DAY_MS - int(days) * 86_400_000
+        dice = np.random.default_rng(len(self.history))
+        for time_ms in range(first, DAY_MS, step):
+            self.history.append((time_ms, source, metric, float(dice.poisson(float(about)))))
+
+    def _announce(self, begin: str, end: str, times: str, cell: str) -> None:
+        window = Window("announced", CalendarMode.EXPECTED_LOAD, Scope((self.cells[cell],)), expected=float(times))
+        self.announced.append(Occurrence(at(begin), at(end), window))
+
     def config(self, clock: str) -> Config:
         """Return the configuration of a play."""
         topics = {"observations_partitions": 1, "signals_partitions": 1, "alerts_partitions": 1}
@@ -202,6 +218,8 @@ GRAMMAR: tuple[tuple[str, Callable[..., None]], ...] = (
     (r"sensor (\S+)(?: (crowd|traffic))? in (\S+)(?: every (\d+) s)?", Story._sensor),
     (r"set (\S+) (.+)", Story._set),
     (rf"until {CLOCK}", Story._until),
+    (rf"history (\S+) ({'|'.join(METRICS)}) {_NUMBER} for (\d+) days", Story._history),
+    (rf"calendar {CLOCK}-{CLOCK} expects {_NUMBER} times in (\S+)", Story._announce),
     (
         rf"{CLOCK}(?:-{CLOCK})? (\S+) ({'|'.join(METRICS)}) {_NUMBER}(?: to {_NUMBER})?",
         Story._measure,
@@ -243,11 +261,13 @@ def read(path: Path) -> Story:
 def batches(story: Story, clock: str) -> Iterator[SignalBatch]:
     """Yield what detect sends, tick by tick."""
     config = story.config(clock)
-    observer = Observer(config, 0)
+    observer = Observer(config, 0, Calendar(once=story.announced))
     times = [time_ms for time_ms, *_ in story.measured] + [s.time_ms for s in story.found]
     times += [e.reported_ms for e in story.events]
     first = min(times) // TICK_MS * TICK_MS
     sensors = tuple(msgspec.structs.replace(s, near=story.near_of(s.grid_id)) for s in story.sensors.values())
+    if story.history:
+        observer.teach(Frame(ingested_ms=first, sensors=sensors, rows=_rows(sorted(story.history), 0)))
     heard = any(story.measured)  # where nothing is measured, no sensor is expected to be heard
     previous = -1
     for offset, time_ms in enumerate(range(first, story.until_ms + 1, TICK_MS)):

@@ -169,8 +169,13 @@ def test_explain_draws_the_components(counts, tmp_path):
 def test_an_interrupted_command_leaves_nothing_and_spares_what_was_there(tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("before")
-    with pytest.raises(KeyboardInterrupt), whole(out) as text:
-        text.write("half")
-        raise KeyboardInterrupt
+
+    def half():
+        with whole(out) as text:
+            text.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        half()
     assert out.read_text() == "before"
     assert [each.name for each in tmp_path.iterdir()] == ["out.csv"]
