@@ -141,7 +141,7 @@ def ratio(one: Set, curve: F4) -> float:
 
 
 def mean(values: list[float]) -> float:
-    return float(np.mean(values))
+    return float(np.nanmean(values))
 
 
 def geometric(values: list[float]) -> float:
