@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from gridbeacon.budget import in_words
+from gridbeacon.clusters import SCAN, Clusters
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.held import Step
@@ -90,6 +91,7 @@ class Assessor:
         self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
+        self._clusters = Clusters(config, partition)
         self._levels = levels_of(config)
         self._lessons: list[Lesson] = []
 
@@ -108,6 +110,7 @@ class Assessor:
         replayed = self.config.clock == "event"
         now = self._heard.clock.time_ms
         self._triage.count(batch, None if replayed else now or 0)
+        self._clusters.count(batch.counts, now or 0)
         steps: list[Step] = []
         touched: dict[str, None] = {}
         for signal in batch.signals:
@@ -160,6 +163,7 @@ class Assessor:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
         records += self._triage.changed()
+        records += self._clusters.changed()
         records += self._situations.changed()
         for name in sorted(self._changed):
             cell = self._cells.get(name)
@@ -175,6 +179,8 @@ class Assessor:
         kind, _, name = key.decode().partition(":")
         if kind in (LEDGER, CENSUS, TAIL, FEEDBACK):
             self._triage.restore(kind, name, value)
+        elif kind == SCAN:
+            self._clusters.restore(name, value)
         elif kind in KINDS:
             self._situations.restore(kind, name, value)
         elif kind == "cell":
@@ -265,6 +271,8 @@ class Assessor:
             waiting = self._cells[name].waiting
             while waiting and waiting[0].time_ms == at_ms:
                 touched |= dict.fromkeys(self._take(waiting.pop(0), at_ms))
+        for signal in self._clusters.scan(at_ms):
+            touched |= dict.fromkeys(self._take(signal, at_ms))
         for name in due:
             cell = self._cells[name]
             cell.learned.forget(at_ms)
@@ -281,7 +289,7 @@ class Assessor:
             if cell is not None and cell.next_ms() == at_ms:
                 break
             heappop(self._due)  # it was called twice
-        times = [self._due[0][0] if self._due else None, self._situations.next_ms()]
+        times = [self._due[0][0] if self._due else None, self._situations.next_ms(), self._clusters.next_ms()]
         return min((ms for ms in times if ms is not None), default=None)
 
     def _look(self, names: Iterable[str], at_ms: int) -> None:

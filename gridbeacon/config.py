@@ -128,8 +128,8 @@ class Grid(Section, frozen=True):
 
     pattern: str = r"\d{15}"
     area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
-    community_digits: Annotated[int, Meta(ge=1, le=64)] = 12
-    """Cells whose codes begin with the same so many digits are one community."""
+    street_digits: Annotated[int, Meta(ge=1, le=64)] = 9
+    """Cells whose codes begin with the same so many digits are one street: what has no exact place is one there."""
 
 
 class Topics(Section, frozen=True):
@@ -272,6 +272,8 @@ class Situate(Section, frozen=True):
     """A single urgent report stands behind an alert this long."""
     cooldown_secs: Annotated[float, Meta(ge=0)] = 1800.0
     """After an alert has cleared, its cells and their neighbours are watched more closely this long; 0 = not at all."""
+    scan_recurrence_days: Positive = 30.0
+    """A cluster of reports is told when chance brings one like it once in so many days at most, in each partition."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
     close_after_secs: Positive = 259_200.0
     """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""

@@ -342,6 +342,18 @@ class DeliveryOutcome(StrEnum):
     """No attempt: an endpoint that was disabled gets notices again."""
 
 
+class CallbackRefusal(StrEnum):
+    """Why a callback of a dispatcher's system did not even become an action."""
+
+    UNKNOWN_ENDPOINT = "unknown_endpoint"
+    NOT_PERMITTED = "not_permitted"
+    TOO_LARGE = "too_large"
+    UNVERIFIED = "unverified"
+    """Forged, changed on the way, or too old."""
+    REPLAYED = "replayed"
+    BAD_BODY = "bad_body"
+
+
 class CalendarMode(StrEnum):
     """What a window of the calendar asks for while it is open."""
 

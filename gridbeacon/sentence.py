@@ -85,7 +85,7 @@ def _reports(evidence: Iterable[Evidence]) -> list[str]:
             kinds[code] += 1
             verified[code] += e.level >= Level.ORANGE
         elif e.layer == "scan":
-            others.append(e.text)
+            others.append(e.text.partition(";")[0])
         elif e.layer == "learned" and e.series.startswith("events/"):
             category = source_of(e.series).rpartition("/")[2]
             others.append(f"{e.value or 0:g} reports of {category} where {e.expected or 0:.2g} are usual")

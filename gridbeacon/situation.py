@@ -17,6 +17,8 @@ LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
 FORECAST = "forecast"
 """The layer of limits that will be passed."""
+_WHOLE = (Reason.LOW_COVERAGE, Reason.LOW_CONFIDENCE)
+"""Doubts about a sensor as a whole, whose series is the sensor's own name."""
 EVIDENCE_KEPT = 60
 """So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
 _MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
@@ -72,9 +74,9 @@ def assess(
     - what is foreseen counts for itself alone: it raises nothing, and nothing raises it;
     - a situation that ``recurs`` is yellow at least.
 
-    A crossed limit is Observed; two kinds of evidence, a report that people have verified (orange), or a point forecast
-    that passes a limit are Likely; the rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the
-    findings say).
+    A crossed limit is Observed, unless the data of every sensor that says so are in doubt; two kinds of evidence, a
+    report that people have verified (orange), or a point forecast that passes a limit are Likely; the rest is Possible.
+    ``quiet`` are the sources that have gone quiet (None: as the findings say).
     """
     everything = tuple(findings)
     standing = [e for e in everything if rule_of(e) == rule]
@@ -85,6 +87,11 @@ def assess(
         quiet = frozenset(e.series for e in everything if e.reason is Reason.GONE_QUIET)
     top = standing[0]
     layers = {e.layer for e in standing}
+    doubted = frozenset(
+        e.series if e.reason in _WHOLE else source_of(e.series)
+        for e in everything
+        if e.layer == "quality" and e.reason is not Reason.GONE_QUIET
+    )
     level, reason = top.level, top.reason
     if rule == SAFETY:
         now = [e for e in standing if e.layer != FORECAST]
@@ -103,7 +110,7 @@ def assess(
         kind=_kind(standing),
         level=level,
         reason=reason,
-        certainty=_certainty(layers, top),
+        certainty=_certainty(standing, doubted if rule == SAFETY else frozenset()),
         data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
         headline=sentence(standing, len(place.cells), min(e.since_ms for e in standing), at_ms),
         evidence=tuple(standing[:EVIDENCE_KEPT]),
@@ -188,8 +195,9 @@ def _both_ways(standing: list[Evidence]) -> bool:
     return any(f"{source_of(s)}/people_count_away" in above for s in above if s.endswith("/people_count_towards"))
 
 
-def _certainty(layers: set[str], top: Evidence) -> Certainty:
-    if layers & {"limit", "quality"}:
+def _certainty(standing: list[Evidence], doubted: frozenset[str]) -> Certainty:
+    top, layers = standing[0], {e.layer for e in standing}
+    if "quality" in layers or any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
         return Certainty.LIKELY

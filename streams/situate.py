@@ -24,21 +24,23 @@ class SituateMachine(Machine):
         self.assessor = Assessor(config, partition)
         self.together = Together(config, partition)
         self._alerts = config.topics.prefix + topics.ALERTS
+        self._situations = config.topics.prefix + topics.SITUATIONS
         self._observations = config.topics.prefix + topics.OBSERVATIONS
         self._producers = config.topics.observations_partitions
         self._count = config.topics.alerts_partitions
 
     def apply(self, offset: int, value: bytes) -> list[Output]:
-        """Assess one message; return the transitions that follow."""
+        """Assess one message; return the transitions that follow, and situations as they stand now."""
         transitions = self.transitions(offset, value)
         _tell(transitions)
-        return [
-            *(
-                Output(self._alerts, partition_of(t.event.alert_id, self._count), msgspec.json.encode(t))
-                for t in transitions
-            ),
-            *self.lessons(),
+        outputs = [
+            Output(self._alerts, partition_of(t.event.alert_id, self._count), msgspec.json.encode(t))
+            for t in transitions
         ]
+        for report in self.assessor.take_reports():
+            number = partition_of(report.situation.situation_id, self._count)
+            outputs.append(Output(self._situations, number, msgspec.json.encode(report)))
+        return [*outputs, *self.lessons()]
 
     def lessons(self) -> list[Output]:
         """Return what detect is to learn of feedback, as records of its log; what is of several sources is learned

@@ -13,6 +13,7 @@ OBSERVATIONS = "observations"
 SCORES = "scores"
 SIGNALS = "signals"
 ALERTS = "alerts"
+SITUATIONS = "situations"
 DELIVERIES = "deliveries"
 FORECASTS = "forecasts"
 FORECAST_REQUESTS = "forecast.requests"
@@ -66,6 +67,7 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(SCORES, t.observations_partitions, keep, "frames with their verdicts; fits", "detect, forecast", both),
         topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect, forecast", "situate"),
         topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store, api"),
+        topic(SITUATIONS, t.alerts_partitions, keep, "situations as they stand", "situate", "store"),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store, api"),
         topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
         topic(

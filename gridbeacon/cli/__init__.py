@@ -12,6 +12,7 @@ from gridbeacon.cli import (
     dashboards,
     data,
     database,
+    deliveries,
     fixture,
     look,
     review,
@@ -21,6 +22,7 @@ from gridbeacon.cli import (
     silences,
     sql,
     train,
+    webhook,
 )
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, StayDown, UsageError
 
@@ -42,7 +44,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, alerts, silences, look, sql, database, api, dashboards, review, fixture):
+for module in (
+    run,
+    setup,
+    data,
+    train,
+    score,
+    alerts,
+    silences,
+    look,
+    deliveries,
+    webhook,
+    sql,
+    database,
+    api,
+    dashboards,
+    review,
+    fixture,
+):
     module.register(app)
 
 
