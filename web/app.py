@@ -11,7 +11,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from gridbeacon import __version__
-from web import acts, problems, reads, schemas
+from web import acts, callbacks, problems, reads, schemas
 from web.guard import Guard
 from web.parts import Parts
 from web.problems import Problem
@@ -36,6 +36,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.include_router(reads.router)
     app.include_router(acts.router)
+    app.include_router(callbacks.router_of(parts))
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)

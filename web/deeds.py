@@ -71,7 +71,7 @@ async def act(
         disposition=disposition,
         source=ActionSource.API,
     )
-    return await _answered(house, viewer, asked)
+    return await answered(house, viewer, asked)
 
 
 async def silence(
@@ -100,7 +100,7 @@ async def silence(
         up_to=up_to,
         source=ActionSource.API,
     )
-    return asked.silence_id, await _answered(house, viewer, asked)
+    return asked.silence_id, await answered(house, viewer, asked)
 
 
 async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) -> AlertEvent:
@@ -114,10 +114,11 @@ async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) ->
         note=note,
         source=ActionSource.API,
     )
-    return await _answered(house, viewer, asked)
+    return await answered(house, viewer, asked)
 
 
-async def _answered(house: Parts, viewer: Viewer, asked: Asked) -> AlertEvent:
+async def answered(house: Parts, viewer: Viewer, asked: Asked) -> AlertEvent:
+    """Return what came of what somebody asked for. Raises ``Problem`` when it was refused or had no answer."""
     wait(house.acts_often.wait_secs(viewer.client))
     if house.submit is None:
         raise Problem(503, "this server takes no actions: it is not connected to the log")

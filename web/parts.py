@@ -32,7 +32,6 @@ class Parts:
     door: Doorkeeper
     health: Callable[[], dict[str, Any]]
     submit: Callable[[Asked], Awaitable[AlertEvent]] | None = None
-    callbacks: Callable[..., Awaitable[Any]] | None = None
     zone: ZoneInfo = field(init=False)
     often: Often = field(init=False)
     acts_often: Often = field(init=False)
