@@ -76,7 +76,7 @@ def heard(machine: SituateMachine, asked: Action, offset: int = 1) -> tuple[list
             frame = decode_frame(output.value)
             assert output.partition == partition_of("CAM-1", 3)
             lessons += frame.lessons
-        else:
+        elif output.topic == "alerts":
             transitions.append(msgspec.json.decode(output.value, type=Transition))
     return transitions, lessons
 
