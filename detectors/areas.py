@@ -17,24 +17,24 @@ from detectors.civil import CivilHours
 from detectors.episodes import CALM, CALM_BELOW
 from detectors.judge_bank import JudgeBank
 from detectors.judge_layout import constants
+from detectors.slots import Slot
 from detectors.sums import carriers
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
-from gridbeacon.model import Born, PlaceSum, Position, Signal, SignalBatch
-from gridbeacon.places import AREA, levels_of, pool_of
+from gridbeacon.model import Born, PlaceSum, Position, Signal
+from gridbeacon.places import AREA, levels_of
 from gridbeacon.reasons import Level, Reason
 from gridbeacon.tails import FLOOR
 from gridbeacon.vocabulary import Kind
 
 LEAST_SOURCES, LEAST_PARTS = 3, 2
 """Sources and parts (the areas or cells one level below) that make an area more than they are by themselves."""
-PATIENCE_MS = 60_000
-"""Live, a slot waits so long for the sums of a partition that lags behind; then it is judged without them."""
 GONE_MS = 7_200_000
 """When an area can't be judged for so long, nobody knows whether what was found in it goes on: it ends."""
-
 FALL_WEIGHT = 1.0
 """A street that empties counts like one that fills: what makes falls of one sensor common, a fault, is not in a sum."""
+MASKED_SHARE = 0.25
+"""A slot in which more than this share of the observations was not to be learned from is not learned from either."""
 
 
 class Track(msgspec.Struct):
@@ -47,19 +47,14 @@ class Track(msgspec.Struct):
     calm: int = 0
 
 
-class Held(msgspec.Struct):
-    """What does not belong to one series: how far each producer has come, and which slot was judged last."""
-
-    heard: dict[int, int] = msgspec.field(default_factory=dict)
-    judged_ms: int = -1
-
-
 class Area(msgspec.Struct):
     """The sums of one area, class and slot."""
 
     place: str
     metric_class: str
     end_ms: int
+    rows: int = 0
+    masked: int = 0
     sources: int = 0
     observed: float = 0.0
     expected: float = 0.0
@@ -69,6 +64,8 @@ class Area(msgspec.Struct):
 
     def add(self, one: PlaceSum, parts: Iterable[str]) -> None:
         """Add the sum of a part of it."""
+        self.rows += one.rows
+        self.masked += one.masked
         self.sources += one.sources
         self.observed += one.observed
         self.expected += one.expected
@@ -79,13 +76,9 @@ class Area(msgspec.Struct):
 
 
 class Areas:
-    """The areas of one ``signals`` partition: messages in, with the findings of areas out."""
+    """The areas of one ``signals`` partition: slots in, their findings out."""
 
-    def __init__(self, config: Config, partition: int) -> None:
-        self._budget = config.alarm_budget
-        self._partition = partition
-        self._live = config.clock == "arrival"
-        self._producers = config.topics.observations_partitions
+    def __init__(self, config: Config) -> None:
         self._levels = levels_of(config)
         self._grace_ms = round(config.detect.event_grace_secs * 1000)
         self._warm_up_ms = round(config.detect.warm_up_days * 86_400_000)
@@ -93,91 +86,54 @@ class Areas:
         self._bank = JudgeBank(constants(fall_weight=FALL_WEIGHT))
         self._tracks: dict[tuple[str, str], Track] = {}
         self._open: set[tuple[str, str]] = set()
-        self._held = Held()
-        self._received: dict[tuple[int, int], tuple[PlaceSum, ...]] = {}
         self._changed: set[tuple[str, str]] = set()
-        self._moved: set[tuple[int, int]] = set()
 
-    def take(self, batch: SignalBatch, offset: int) -> SignalBatch:
-        """Return the message with the findings that are due at its time, and the area series that are new."""
-        if batch.sums:
-            self._received[batch.partition, batch.offset] = batch.sums
-            self._moved.add((batch.partition, batch.offset))
-        if batch.tick is None or batch.partition >= self._producers:  # of forecast, which says nothing of sums
-            return batch
-        heard = self._held.heard
-        heard[batch.partition] = max(batch.tick.time_ms, heard.get(batch.partition, 0))
-        over_ms = (min(heard.values()) if len(heard) >= self._producers else -1) - self._grace_ms
-        if self._live:
-            over_ms = max(over_ms, max(heard.values()) - PATIENCE_MS - self._grace_ms)
-        ends = {one.end_ms for sums in self._received.values() for one in sums}
-        signals: list[Signal] = []
-        born: list[Born] = []
-        for end_ms in sorted(end for end in ends if self._held.judged_ms < end <= over_ms):
-            at = Position("signals", self._partition, offset, len(signals))
-            areas = self._areas(end_ms)
-            born += self._begin(areas)
-            signals += [msgspec.structs.replace(s, lineage=at) for s in self._judge(areas, end_ms)]
-            self._held.judged_ms = end_ms
-        for key in [key for key, sums in self._received.items() if sums[-1].end_ms <= over_ms]:
-            del self._received[key]
-            self._moved.add(key)
-        pools = tuple((one.time_ms, pool_of(self._budget, one.cell, one.metric_class), 1) for one in born)
-        numbered = (msgspec.structs.replace(s, index=len(batch.signals) + n) for n, s in enumerate(signals))
-        return msgspec.structs.replace(
-            batch, signals=(*batch.signals, *numbered), born=(*batch.born, *born), pools=(*batch.pools, *pools)
-        )
+    def judge(self, slot: Slot) -> tuple[list[Signal], list[Born]]:
+        """Return what begins, grows and ends with a slot, without lineage, and the series that are new."""
+        areas = self._areas(slot)
+        born = self._begin(areas)
+        return list(self._judge(areas, slot.end_ms)), born
 
-    @property
-    def judged_ms(self) -> int:
-        """The end of the slot that was judged last, -1 before the first."""
-        return self._held.judged_ms
+    def relearn(self, series: str) -> None:
+        """Learn anew what is usual for an area's series."""
+        _, place, metric_class = series.split("/")
+        name = place, metric_class.replace(".", "/", 1)
+        if name in self._tracks:
+            self._bank.relearn(self._tracks[name].number)
+            self._changed.add(name)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
-        """Return (key, value) of all state that changed since the last call; None removes a key."""
-        records: list[tuple[bytes, bytes | None]] = [(b"areas:held", msgspec.msgpack.encode(self._held))]
-        for key in sorted(self._moved):
-            sums = self._received.get(key)
-            records.append((b"areas:sums:%d:%d" % key, None if sums is None else msgspec.msgpack.encode(sums)))
+        """Return (key, value) of all state that changed since the last call."""
         names = sorted(self._changed)
         rows = self._bank.pack(np.array([self._tracks[name].number for name in names], np.int64))
-        for name, row in zip(names, rows, strict=True):
-            track = msgspec.msgpack.encode((self._tracks[name], row))
-            records.append((b"areas:track:" + "|".join(name).encode(), track))
         self._changed.clear()
-        self._moved.clear()
-        return records
+        return [
+            ("|".join(name).encode(), msgspec.msgpack.encode((self._tracks[name], row)))
+            for name, row in zip(names, rows, strict=True)
+        ]
 
-    def restore(self, key: bytes, value: bytes) -> None:
+    def restore(self, key: str, value: bytes) -> None:
         """Take back one record of ``changed``, in any order. Raises ``Fatal`` on the state of another version."""
-        _, kind, *rest = key.decode().split(":", 2)
-        if kind == "held":
-            self._held = msgspec.msgpack.decode(value, type=Held)
-        elif kind == "sums":
-            partition, _, offset = rest[0].partition(":")
-            self._received[int(partition), int(offset)] = msgspec.msgpack.decode(value, type=tuple[PlaceSum, ...])
-        else:
-            place, _, metric_class = rest[0].partition("|")
-            track, row = msgspec.msgpack.decode(value, type=tuple[Track, bytes])
-            track.number = self._bank.add()
-            self._tracks[place, metric_class] = track
-            if track.episode:
-                self._open.add((place, metric_class))
-            try:
-                self._bank.restore(track.number, row)
-            except ValueError as error:
-                raise Fatal(f"area {place} was saved by another version of Gridbeacon ({error})") from error
+        place, _, metric_class = key.partition("|")
+        track, row = msgspec.msgpack.decode(value, type=tuple[Track, bytes])
+        track.number = self._bank.add()
+        self._tracks[place, metric_class] = track
+        if track.episode:
+            self._open.add((place, metric_class))
+        try:
+            self._bank.restore(track.number, row)
+        except ValueError as error:
+            raise Fatal(f"area {place} was saved by another version of Gridbeacon ({error})") from error
 
-    def _areas(self, end_ms: int) -> list[Area]:
+    def _areas(self, slot: Slot) -> list[Area]:
         """Return the areas of one slot that are more than their parts, the largest first."""
         found: dict[tuple[str, str], Area] = {}
-        sums = (one for key in sorted(self._received) for one in self._received[key] if one.end_ms == end_ms)
-        for one in sorted(sums, key=lambda s: (s.place, s.metric_class)):  # of equal ones the order of producers stays
+        for one in sorted(slot.sums, key=lambda s: (s.place, s.metric_class)):  # of equals the order of producers stays
             for level, digits in enumerate(self._levels):
                 place = one.place[:digits]
                 finest = level + 1 == len(self._levels)
                 parts = _cells(one) if finest else (one.place[: self._levels[level + 1]],)
-                area = found.setdefault((place, one.metric_class), Area(place, one.metric_class, end_ms))
+                area = found.setdefault((place, one.metric_class), Area(place, one.metric_class, slot.end_ms))
                 area.add(one, parts)
         whole = [area for area in found.values() if len(area.parts) >= LEAST_PARTS and area.sources >= LEAST_SOURCES]
         return sorted(whole, key=lambda area: (len(area.place), area.place, area.metric_class))
@@ -200,7 +156,7 @@ class Areas:
             np.array([(a.observed - a.expected) / math.sqrt(max(a.variance, 1e-12)) for a in areas]),
             times,
             self._hours.since_monday(times),
-            np.ones(len(areas), np.uint8),
+            np.array([a.masked <= MASKED_SHARE * a.rows for a in areas], np.uint8),
         )
         self._changed.update(names)
         for name, area, one in zip(names, areas, said, strict=True):
@@ -265,7 +221,7 @@ class Areas:
             reason=Reason.ABOVE_EXPECTED if way > 0 else Reason.BELOW_EXPECTED,
             level=level,
             time_ms=end_ms + self._grace_ms,
-            lineage=Position("signals", self._partition, 0),
+            lineage=Position("signals", 0, 0),
             kind=Kind(metric_class.partition("/")[0]),
         )
 

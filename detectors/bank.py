@@ -51,3 +51,6 @@ class Bank(Protocol):
 
     def restore(self, number: int, value: bytes) -> None:
         """Take back the state of one series. Raises ``ValueError`` when it is none of this kind of bank."""
+
+    def relearn(self, number: int) -> None:
+        """Learn anew what is usual for a series, and keep what its noise is like: it warms up again, hour by hour."""

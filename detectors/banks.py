@@ -71,3 +71,9 @@ class Banks:
         bank = int(self._bank[series])
         if bank >= 0 and value[:_STAMP] == self._stamps[bank]:
             self._banks[bank].restore(int(self._place[series]), value[_STAMP:])
+
+    def relearn(self, series: int) -> None:
+        """Learn anew what is usual for a series (see ``Bank.relearn``)."""
+        bank = int(self._bank[series])
+        if bank >= 0:
+            self._banks[bank].relearn(int(self._place[series]))

@@ -45,6 +45,7 @@ class Learned:
     alarm: F8
     severity: F8
     signal: F8
+    learned: U1
     direction: Any
     confidence: Any
     signals: list[tuple[int, Signal]]
@@ -103,6 +104,7 @@ def judge(
         alarm=_spread(np.full(n, np.nan), at, np.where(known, said["alarm"], np.nan)),
         severity=_spread(np.full(n, np.nan), at, np.where(known, said["severity"], np.nan)),
         signal=_spread(np.full(n, np.nan), at, np.where(known, said["signal"], np.nan)),
+        learned=_spread(np.zeros(n, np.uint8), at, learn),
         direction=_spread(np.zeros(n, np.int8), at, np.where(state == State.ANOMALOUS, way, 0)),
         confidence=_spread(np.zeros(n, np.float32), at, said["confidence"]),
         signals=signals,

@@ -56,3 +56,14 @@ class JudgeBank:
         if len(value) != JUDGE.itemsize:
             raise ValueError(f"a state of {len(value)} bytes; a row of this detector has {JUDGE.itemsize}")
         self.rows[number] = np.frombuffer(value, JUDGE, 1)[0]
+
+    def relearn(self, number: int) -> None:
+        """Learn the profile anew, from the level of the last hours on (see ``Bank``)."""
+        row = self.rows[number]
+        for name in ("week_visits", "day_visits", "hour_week_visits", "hour_day_visits"):
+            row[name][:] = 0
+        row["slow"] = row["level"] = row["middle"]
+        row["sum"][:] = 0.0
+        for name in ("drift", "lean", "height", "said_departure", "said_novelty", "slot_sum", "slot_count", "open"):
+            row[name] = 0
+        row["slot"] = -1

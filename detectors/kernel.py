@@ -302,22 +302,24 @@ def judge_rows(
 
 
 @numba.njit(cache=True)
-def add_rows(slot: Any, end_ms: int, at: I8, ends_ms: I8, observed: F8, expected: F8, spread: F8) -> None:
-    """Add the rows whose slot ends at ``end_ms`` to their series' (rows, observed, expected, variance), in order."""
+def add_rows(slot: Any, end_ms: int, at: I8, ends_ms: I8, observed: F8, expected: F8, spread: F8, learned: U1) -> None:
+    """Add the rows whose slot ends at ``end_ms`` to their series' sums, in order: rows, how many of them were not to be
+    learned from, observed, expected, variance."""
     for i in range(len(at)):
         if ends_ms[i] == end_ms:
             sums = slot[at[i]]
             sums[0] += 1.0
-            sums[1] += observed[i]
-            sums[2] += expected[i]
-            sums[3] += spread[i] * spread[i]
+            sums[1] += 0.0 if learned[i] else 1.0
+            sums[2] += observed[i]
+            sums[3] += expected[i]
+            sums[4] += spread[i] * spread[i]
 
 
 def compile_now() -> None:
     """Compile what a frame needs (kept on disk, once per machine) by judging nothing, for both kinds of columns."""
     add: Any = add_rows
     none: Any = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros(0)
-    add(np.zeros((1, 4)), 0, *none)
+    add(np.zeros((1, 5)), 0, *none, np.zeros(0, np.uint8))
     judge: Any = judge_rows  # a dispatcher, which numba's stubs do not let us call with a list
     found: Any = [np.zeros(0, np.int64) for _ in range(2)]
     columns: Any = [np.zeros(0, kind) for kind in ("u1", "i8", "f8", "f4", "f4", "u1", "u1")]

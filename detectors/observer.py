@@ -6,7 +6,6 @@ from the frames' ticks alone: what has gone quiet, and which windows of grid eve
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,16 +13,29 @@ import numpy as np
 from detectors import episodes, kernel
 from detectors.civil import CivilHours
 from detectors.counting import Closed, EventCounts, category_of, counts
-from detectors.findings import EVENT, Findings, limit_reason
-from detectors.layout import NEVER, RESULT, RULES
+from detectors.findings import EVENT, Findings
+from detectors.layout import NEVER, RESULT
+from detectors.lessons import Lessons
+from detectors.rules import rules_of
 from detectors.states import States
 from detectors.sums import Sums
+from detectors.verdicts import verdicts_of
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.frame import I8, Frame, Judged, Rows, chosen, joined
-from gridbeacon.model import Born, GridEvent, PlaceSum, Position, ReportCount, Sensor, Signal, Tick
+from gridbeacon.model import (
+    Born,
+    CellResidual,
+    GridEvent,
+    PlaceSum,
+    Position,
+    ReportCount,
+    Sensor,
+    Signal,
+    Tick,
+)
 from gridbeacon.places import levels_of
-from gridbeacon.reasons import REASON_NUMBER, Level, Reason, State
+from gridbeacon.reasons import REASON_NUMBER, Level, Reason
 from gridbeacon.vocabulary import METRIC_NUMBER, METRICS, Kind
 from gridbeacon.watermark import Watermark
 
@@ -59,6 +71,7 @@ class Observed:
     repeats: int
     born: tuple[Born, ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    cells: tuple[CellResidual, ...] = ()
     counts: tuple[ReportCount, ...] = ()
 
 
@@ -78,12 +91,14 @@ class Observer:
         self._findings = Findings(self._rules[0], self.states)
         detect = config.detect
         self._counts = EventCounts(round(detect.event_window_secs * 1000), round(detect.event_grace_secs * 1000))
-        levels = levels_of(config)
+        digits = (0, *levels_of(config))[-1]
+        window_ms = round(detect.area_window_secs * 1000)
         self._sums = (
-            Sums(self.states, levels[-1], round(detect.area_window_secs * 1000), self._counts.grace_ms)
-            if levels
+            Sums(self.states, digits, window_ms, self._counts.grace_ms, cells=detect.cell_trees)
+            if digits or detect.cell_trees
             else None
         )
+        self._lessons = Lessons(self.states)
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
         self._later: list[tuple[bytes, bytes]] = []
 
@@ -108,6 +123,7 @@ class Observer:
             self.states.postpone(frame.ingested_ms - clock.time_ms)
         for sensor in frame.sensors:
             self.states.define(sensor)
+        repeated_lessons = self._learn_lessons(frame)
         rows, repeated_rows = self._new_rows(frame.rows)
         events, repeated_events = self._new_events(frame.events)
         arrival_ms = frame.ingested_ms if self._live else NEVER
@@ -125,6 +141,7 @@ class Observer:
                 self.states.expect_first(clock.time_ms)
             for source in self.states.silent(clock.time_ms):
                 signals.append(self._findings.gone_quiet(source, int(self.states.sources["deadline_ms"][source]), at))
+            self._lessons.forget(clock.time_ms)
             closed = self._counts.close(clock.time_ms)
             reported = [one for one in closed if one.reports]
             if closed:
@@ -133,16 +150,18 @@ class Observer:
                 signals += found
             if self._sums is not None:
                 self._sums.close(clock.time_ms)
-        sums = () if self._sums is None else self._sums.take()
+        sums, cells = ((), ()) if self._sums is None else self._sums.take()
+        repeats = repeated_lessons + repeated_rows + repeated_events
         numbered = tuple(msgspec.structs.replace(signal, index=n) for n, signal in enumerate(signals))
         return Observed(
             judged=judged,
             events=events,
             signals=numbered,
             tick=self._tick(),
-            repeats=repeated_rows + repeated_events,
+            repeats=repeats,
             born=self._born(),
             sums=sums,
+            cells=cells,
             counts=tuple(
                 ReportCount(end_ms=c.end_ms, cell=c.cell, category=c.category, reports=c.reports, near=c.near)
                 for c in reported
@@ -154,7 +173,7 @@ class Observer:
         self._settle()
         heard: list[tuple[bytes, bytes | None]] = [(b"c:", msgspec.msgpack.encode(self._heard))]
         sums = [] if self._sums is None else self._sums.changed()
-        return heard + self.states.changed() + self._counts.changed() + sums
+        return heard + self.states.changed() + self._counts.changed() + self._lessons.changed() + sums
 
     def teach(self, frame: Frame) -> None:
         """Learn from rows of the past: nothing is told, and no position is remembered.
@@ -179,6 +198,8 @@ class Observer:
             self._heard = msgspec.msgpack.decode(value, type=Heard)
         elif kind == b"s:":
             self.states.restore_source(value)
+        elif kind == b"l:":
+            self._lessons.restore(value)
         elif kind == b"e:":
             self._counts.restore(value)
         elif kind == b"a:":
@@ -228,6 +249,7 @@ class Observer:
             results,
         )
         states.touch(at_series, at_source)
+        self._lessons.apply(at_series, rows.observed_ms, results)
         civil_ms = self._hours.since_monday(rows.observed_ms)
         learned = episodes.judge(
             states, rows, at_series, at_source, results, civil_ms, self._calendar, self._warm_up_ms
@@ -243,7 +265,7 @@ class Observer:
         signals = sorted(signals + learned.signals, key=lambda pair: pair[0])
         cells = states.cells
         grid = tuple(cells[source] for source in at_source.tolist())
-        return self._verdicts(rows, grid, results, learned), [signal for _, signal in signals]
+        return verdicts_of(rows, grid, results, learned), [signal for _, signal in signals]
 
     @staticmethod
     def _add(sums: Sums, rows: Rows, at_series: I8, learned: episodes.Learned) -> None:
@@ -251,39 +273,14 @@ class Observer:
         explained = (learned.reason == _MUTED) | (learned.reason == _EXPECTED_LOAD)
         at = np.flatnonzero(~np.isnan(learned.expected) & ~explained)
         if len(at):
-            sums.add(at_series[at], rows.observed_ms[at], rows.value[at], learned.expected[at], learned.spread[at])
-
-    def _verdicts(self, rows: Rows, grid: tuple[str, ...], results: Any, learned: episodes.Learned) -> Judged:
-        state, reason = learned.state, learned.reason
-        never = kernel.IS_LEARNED[rows.metric] == 0
-        state[never], reason[never] = State.NORMAL, REASON_NUMBER[Reason.WITHIN_BAND]
-        direction, confidence = learned.direction, learned.confidence
-        # Whatever breaks a limit says so, whatever is doubted says that instead.
-        level = results["after"].max(axis=1)
-        for i in np.flatnonzero(level).tolist():
-            block = int(results["after"][i].argmax())
-            state[i], reason[i] = State.ANOMALOUS, REASON_NUMBER[limit_reason(int(rows.metric[i]), block)]
-            direction[i] = 1
-            confidence[i] = 1.0 if np.isnan(rows.confidence[i]) else rows.confidence[i]
-        for bit, said, word in _DOUBTED:
-            off = (results["flags"] & bit) != 0
-            state[off], reason[off] = said, REASON_NUMBER[word]
-        return Judged(
-            rows=rows,
-            grid=grid,
-            state=state,
-            reason=reason,
-            level=level,
-            expected=learned.expected,
-            lower=learned.lower,
-            upper=learned.upper,
-            alarm=learned.alarm,
-            severity=learned.severity,
-            signal=learned.signal,
-            direction=direction,
-            confidence=confidence,
-            history=results["history"],
-        )
+            sums.add(
+                at_series[at],
+                rows.observed_ms[at],
+                rows.value[at],
+                learned.expected[at],
+                learned.spread[at],
+                learned.learned[at],
+            )
 
     def _judge_counts(self, closed: list[Closed], index: int, offset: int) -> tuple[Judged, list[Signal]]:
         names = tuple(dict.fromkeys(f"{one.cell}/{one.category}" for one in closed))
@@ -339,6 +336,18 @@ class Observer:
                 fresh.append(event)
         return tuple(fresh), len(events) - len(fresh)
 
+    def _learn_lessons(self, frame: Frame) -> int:
+        """Learn what people's feedback teaches, each lesson once; return how many were repeats."""
+        repeats = 0
+        for lesson in frame.lessons:
+            topic, partition, offset, index = lesson.position
+            at = (offset << _OFFSET_BITS) | index
+            if at > self._taken(topic, partition, at):
+                self._lessons.take(lesson)
+            else:
+                repeats += 1
+        return repeats
+
     def _taken(self, topic: str, partition: int, now: int) -> int:
         """Return the highest position of a source partition taken so far, and remember ``now``."""
         key = f"{topic}/{partition}"
@@ -356,34 +365,6 @@ class Observer:
         self._heard.passed_ms = now
         of = 0 if self._live else self._config.topics.observations_partitions
         return Tick(f"{LOG}/{self._partition}", now, of)
-
-
-#: What a doubted row says, weakest last.
-_DOUBTED = (
-    (kernel.LOW_CONFIDENCE, State.WARMING_UP, Reason.LOW_CONFIDENCE),
-    (kernel.LOW_COVERAGE, State.WARMING_UP, Reason.LOW_COVERAGE),
-    (kernel.STUCK, State.ANOMALOUS, Reason.STUCK),
-    (kernel.JUMP, State.ANOMALOUS, Reason.IMPOSSIBLE_JUMP),
-    (kernel.LATE, State.WARMING_UP, Reason.LATE),
-    (kernel.DUPLICATE, State.WARMING_UP, Reason.DUPLICATE),
-)
-
-
-def rules_of(config: Config) -> Any:
-    """Return what the configuration asks of every row: one record of ``layout.RULES`` in an array."""
-    limits, quality = config.limits, config.quality
-    rules = np.zeros(1, RULES)
-    ladders = (limits.moving, limits.stairs, limits.standing)
-    rules["ladders"] = [(one.blue, one.yellow, one.orange, one.red) for one in ladders]
-    rules["hysteresis_per_m2"] = limits.hysteresis_per_m2
-    rules["hold_ms"] = round(limits.for_secs * 1000)
-    rules["shares"] = limits.capacity_shares
-    rules["flows"] = (limits.flow_level_per_m_min, limits.flow_stairs_per_m_min)
-    rules["inflow_minutes"] = limits.inflow_minutes
-    rules["stuck_repeats"] = quality.stuck_repeats
-    rules["jump_from_per_m2"] = quality.jump_from_per_m2
-    rules["min_coverage"], rules["min_confidence"] = quality.min_coverage, quality.min_confidence
-    return rules
 
 
 def _urgent(event: GridEvent) -> Signal:

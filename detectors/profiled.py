@@ -98,6 +98,11 @@ class ProfiledBank:
         self._profile.restore(number, value[:own_at])
         self._own[number] = np.frombuffer(value, _OWN, 1, own_at)[0]
 
+    def relearn(self, number: int) -> None:
+        """Learn the profile anew; what the detector knows of residuals stays (see ``Bank``)."""
+        self._profile.relearn(number)
+        self._own[number]["height"] = self._own[number]["open"] = 0
+
 
 _NUMBER = STATISTICS.index(Statistic.DETECTOR)
 

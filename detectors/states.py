@@ -92,6 +92,17 @@ class States:
             found[at] = self._series(int(source[at]), int(metric[at]))
         return np.asarray(found, np.int64)
 
+    def known(self, name: str, metric: int, *, events: bool) -> int | None:
+        """Return the number of the series of a source's metric, None when there is none."""
+        source = (self._counts_at if events else self._sensors_at).get(name)
+        number = -1 if source is None else int(self.series_at[source, metric])
+        return None if number < 0 else number
+
+    def relearn(self, number: int) -> None:
+        """Learn anew what is usual for a series."""
+        self.banks.relearn(number)
+        self._changed_series[number] = True
+
     def touch(self, series: I8, source: I8) -> None:
         """Remember that these rows have changed."""
         self._changed_series[series] = True

@@ -1,4 +1,5 @@
-"""What the sensors of a place saw together, and what was expected of them: sums by place, class and slot of time.
+"""What the sensors of a place saw together, and what was expected of them: by place and class, by cell and kind, in
+slots of time.
 
 Sums are kept by series while their slot is open, and added up by place when it is over, in the order of the series'
 names: neither how the log is cut into frames nor how sources interleave on it changes a digit.
@@ -12,23 +13,28 @@ import numpy as np
 
 from detectors.kernel import add_rows
 from detectors.states import States
-from gridbeacon.frame import F8, I8
-from gridbeacon.model import PlaceSum
+from gridbeacon.frame import F8, I8, U1
+from gridbeacon.model import CellResidual, PlaceSum
 from gridbeacon.vocabulary import METRICS
 
 MOST = 2000
 """Sums that one message carries at most, and one record of state: either stays well below a megabyte."""
 CARRIERS = 3
 """Cells named in a sum, of those above what is expected of them, and of those below."""
+MOST_Z = 8.0
+"""A residual in spreads counts no more than this for its cell."""
 
-Kept = tuple[bytes, float, float, float, float]
+Kept = tuple[bytes, float, float, float, float, float]
 
 
 class Sums:
-    """The sums of one partition that have not been sent yet. ``digits`` is the length of the places' codes."""
+    """The sums of one partition that have not been sent yet. ``digits`` is the length of the places' codes, 0: no
+    places; ``cells`` asks for those of cells."""
 
-    def __init__(self, states: States, digits: int, window_ms: int, grace_ms: int) -> None:
+    def __init__(self, states: States, digits: int, window_ms: int, grace_ms: int, *, cells: bool = False) -> None:
         self._states, self._digits, self._window_ms, self._grace_ms = states, digits, window_ms, grace_ms
+        self._with_cells = cells
+        self._cells: list[CellResidual] = []
         self._closed_ms = -1
         self._moved = False
         self._open: dict[int, F8] = {}
@@ -38,12 +44,12 @@ class Sums:
         self._pieces: dict[bytes, int] = {}
         self._order: I8 = np.zeros(0, np.int64)
 
-    def add(self, at_series: I8, times_ms: I8, observed: F8, expected: F8, spread: F8) -> None:
+    def add(self, at_series: I8, times_ms: I8, observed: F8, expected: F8, spread: F8, learned: U1) -> None:
         """Add rows, by the number of their series. What comes after its slot was closed is not counted."""
         ends = (times_ms // self._window_ms + 1) * self._window_ms
         for end in sorted(set(ends.tolist())):
             if end > self._closed_ms:
-                add_rows(self._slot(end), end, at_series, ends, observed, expected, spread)
+                add_rows(self._slot(end), end, at_series, ends, observed, expected, spread, learned)
                 self._changed.add(end)
 
     def close(self, now_ms: int) -> None:
@@ -52,18 +58,22 @@ class Sums:
         self._moved = self._moved or last > self._closed_ms
         self._closed_ms = max(self._closed_ms, last)
         for end in sorted(end for end in self._open if end <= self._closed_ms):
-            self._over += self._added(end)
+            at = self._touched(end)
+            self._over += self._added(end, at) if self._digits else []
+            self._cells += self._residuals(end, at) if self._with_cells else []
             del self._open[end]
             self._changed.add(end)
 
-    def take(self) -> tuple[PlaceSum, ...]:
-        """Return the next sums to send, in order of slot, place and class: not more than a message carries."""
-        found, self._over = self._over[:MOST], self._over[MOST:]
-        return tuple(found)
+    def take(self) -> tuple[tuple[PlaceSum, ...], tuple[CellResidual, ...]]:
+        """Return the next sums to send, in order of slot, place and class, and of cell and kind: not more of each than
+        a message carries."""
+        sums, self._over = self._over[:MOST], self._over[MOST:]
+        cells, self._cells = self._cells[:MOST], self._cells[MOST:]
+        return tuple(sums), tuple(cells)
 
     def until(self, now_ms: int) -> int:
         """Return the time that may be passed on: not past a slot of which there are still sums to send."""
-        return min(now_ms, self._over[0].end_ms + self._grace_ms - 1) if self._over else now_ms
+        return min([now_ms, *(one[0].end_ms + self._grace_ms - 1 for one in (self._over, self._cells) if one)])
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
         """Return (key, value) of all that changed since the last call; None removes a key."""
@@ -73,6 +83,7 @@ class Sums:
         for end in sorted(self._changed):
             records += self._cut(b"a:%d" % end, self._kept(end) if end in self._open else [])
         records += self._cut(b"a:over", self._over)
+        records += self._cut(b"a:cells", self._cells)
         self._changed.clear()
         self._moved = False
         return records
@@ -87,6 +98,9 @@ class Sums:
         if whole == b"a:over":
             self._over += msgspec.msgpack.decode(value, type=list[PlaceSum])
             self._over.sort(key=lambda one: (one.end_ms, one.place, one.metric_class))
+        elif whole == b"a:cells":
+            self._cells += msgspec.msgpack.decode(value, type=list[CellResidual])
+            self._cells.sort(key=lambda one: (one.end_ms, one.cell, one.kind))
         else:
             self._later.append((int(whole[2:]), msgspec.msgpack.decode(value, type=list[Kept])))
 
@@ -98,10 +112,10 @@ class Sums:
         self._later.clear()
 
     def _slot(self, end: int) -> F8:
-        """Return the sums of a slot, (rows, observed, expected, variance) by series."""
+        """Return the sums of a slot by series, as ``kernel.add_rows`` keeps them."""
         found = self._open.get(end)
         if found is None or len(found) < len(self._states):
-            grown = np.zeros((max(len(self._states) * 5 // 4, 64), 4))
+            grown = np.zeros((max(len(self._states) * 5 // 4, 64), 5))
             if found is not None:
                 grown[: len(found)] = found
             found = self._open[end] = grown
@@ -112,7 +126,9 @@ class Sums:
         at = np.flatnonzero(values[:, 0])
         return [(self._states.keys[n], *sums) for n, sums in zip(at.tolist(), values[at].tolist(), strict=True)]
 
-    def _cut(self, name: bytes, what: list[Kept] | list[PlaceSum]) -> list[tuple[bytes, bytes | None]]:
+    def _cut(
+        self, name: bytes, what: list[Kept] | list[PlaceSum] | list[CellResidual]
+    ) -> list[tuple[bytes, bytes | None]]:
         """Return the records of a list, in pieces, and those that it no longer needs."""
         count = -(-len(what) // MOST)
         records = [
@@ -123,39 +139,59 @@ class Sums:
             self._pieces[name] = count
         return records
 
-    def _added(self, end: int) -> list[PlaceSum]:
-        """Return the sums of a slot by place and class, in that order."""
+    def _touched(self, end: int) -> I8:
+        """Return the series that have something in a slot, in order of their names."""
         states, values = self._states, self._open[end]
         if len(self._order) != len(states):
             self._order = np.array(sorted(range(len(states)), key=states.keys.__getitem__), np.int64)
         at = self._order[self._order < len(values)]
-        at = at[values[at, 0] > 0]
-        places: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0] * 5))
-        for number, (rows, observed, expected, variance) in zip(at.tolist(), values[at].tolist(), strict=True):
+        return np.asarray(at[values[at, 0] > 0], np.int64)
+
+    def _residuals(self, end: int, at: I8) -> list[CellResidual]:
+        """Return the residuals of a slot by cell and kind, in that order."""
+        states, values = self._states, self._open[end][at]
+        z = np.clip((values[:, 2] - values[:, 3]) / np.sqrt(np.maximum(values[:, 4], 1e-12)), -MOST_Z, MOST_Z)
+        found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        for number, masked, one in zip(at.tolist(), values[:, 1].tolist(), z.tolist(), strict=True):
+            source, metric = states.series_keys[number]
+            sums = found[states.cells[source], METRICS[metric].kind]
+            sums[0] += 1
+            sums[1] += one
+            sums[2] += masked
+        return [
+            CellResidual(end_ms=end, cell=cell, kind=kind, series=int(series), z=one, masked=int(masked))
+            for (cell, kind), (series, one, masked) in sorted(found.items())
+        ]
+
+    def _added(self, end: int, at: I8) -> list[PlaceSum]:
+        """Return the sums of a slot by place and class, in that order."""
+        states, values = self._states, self._open[end]
+        places: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0] * 6))
+        for number, sums in zip(at.tolist(), values[at].tolist(), strict=True):
             source, metric = states.series_keys[number]
             cell, named = states.cells[source], METRICS[metric]
             one = places[cell[: self._digits], f"{named.kind}/{named.name}"][cell]
-            one[0] += rows
-            one[1] += 1
-            one[2] += observed
-            one[3] += expected
-            one[4] += variance
+            for n, more in enumerate((1.0, *sums)):
+                one[n] += more
         return [_place_sum(end, *key, places[key]) for key in sorted(places)]
 
 
 def _place_sum(end_ms: int, place: str, metric_class: str, cells: dict[str, list[float]]) -> PlaceSum:
-    rows, sources, observed, expected, variance = (sum(cells[cell][n] for cell in sorted(cells)) for n in range(5))
+    sources, rows, masked, observed, expected, variance = (
+        sum(cells[cell][n] for cell in sorted(cells)) for n in range(6)
+    )
     return PlaceSum(
         end_ms=end_ms,
         place=place,
         metric_class=metric_class,
         rows=int(rows),
+        masked=int(masked),
         sources=int(sources),
         cells=len(cells),
         observed=observed,
         expected=expected,
         variance=variance,
-        carriers=carriers((cell, sums[2] - sums[3]) for cell, sums in cells.items()),
+        carriers=carriers((cell, sums[3] - sums[4]) for cell, sums in cells.items()),
     )
 
 

@@ -23,12 +23,13 @@ LAYOUT = 1
 class Fitted:
     """N series after a refit. Slot numbers count from ``end_ms``, the first slot that was not in the history.
 
-    ``curve`` (N × H) is the forecast of slot h before any correction, NaN where the place is closed at that time.
-    ``profile`` (N × 3 × S) is what is usual at a slot of a workday, weekend, holiday: it takes over after
-    ``valid_until_ms``. ``leads`` (L) are in slots; ``weights`` (L × F × N) turn the F features of the latest residuals
-    into a correction, ``quantiles`` (L × 4 × N) are those of scaled errors at 0.025, 0.1, 0.9, 0.975.
-    ``level`` and ``highest`` are each series' mean and maximum, ``state`` (F × N) the features at ``end_ms``, ``last``
-    the latest value. ``model`` and ``reason`` index ``MODELS`` and ``FORECAST_REASONS``.
+    ``curve`` (N × H) is the forecast of slot h before any correction, NaN where the place is closed at that time;
+    ``week`` (N × H) what was measured a week before it. ``profile`` (N × 3 × S) is what is usual at a slot of a
+    workday, weekend, holiday: it takes over after ``valid_until_ms``. ``leads`` (L) are in slots. ``weights``
+    (L × F × N), ``quantiles`` (L × 4 × N), ``state`` (STATES × N), ``ring`` (N × S) and ``loads`` (N × directions) are
+    those of ``forecasts.correction``, as of ``end_ms``; ``common`` (groups × 2 × directions) what all series of a group
+    are off by, ``group`` (N) the group of each. ``level`` and ``highest`` are each series' mean and maximum, ``last``
+    its latest value. ``model`` and ``reason`` index ``MODELS`` and ``FORECAST_REASONS``.
     """
 
     names: tuple[str, ...]
@@ -38,9 +39,11 @@ class Fitted:
     timezone: str
     day_types: DayTypes
     leads: I8
+    group: I8
     model: U1
     reason: U1
     curve: F4
+    week: F4
     profile: F4
     weights: F4
     quantiles: F4
@@ -48,6 +51,9 @@ class Fitted:
     highest: F4
     last: F4
     state: F4
+    ring: F4
+    loads: F4
+    common: F4
 
     def models(self) -> tuple[ForecastModel, ...]:
         """Return the model of each series."""
@@ -58,18 +64,31 @@ class Fitted:
         return tuple(FORECAST_REASONS[code] for code in self.reason.tolist())
 
     def take(self, numbers: I8) -> "Fitted":
-        """Return some of the series, in the order of ``numbers``."""
+        """Return some of the series, in the order of ``numbers``.
+
+        What all series are off by is then seen through these alone; keep a batch together where you can.
+        """
         part: dict[str, Any] = {name: np.ascontiguousarray(getattr(self, name)[numbers]) for name in _BY_FIRST}
         part |= {name: np.ascontiguousarray(getattr(self, name)[..., numbers]) for name in _BY_LAST}
         return replace(self, names=tuple(self.names[n] for n in numbers.tolist()), **part)
 
     @staticmethod
     def join(parts: "Sequence[Fitted]") -> "Fitted":
-        """Return the series of several fits of one end and one grid, in order: what ``take`` took apart."""
-        first = parts[0]
-        joined: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_FIRST}
-        joined |= {name: np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in _BY_LAST}
-        return replace(first, names=tuple(name for part in parts for name in part.names), **joined)
+        """Return the series of several fits of one end and one grid, in order.
+
+        Parts that ``take`` took of one fit are one fit again; different fits stay groups of their own.
+        """
+        arrays: dict[str, Any] = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _BY_FIRST}
+        arrays |= {name: np.concatenate([getattr(p, name) for p in parts], axis=-1) for name in _BY_LAST}
+        known: dict[bytes, int] = {}
+        groups: list[I8] = []
+        for part in parts:
+            numbers = [known.setdefault(one.tobytes(), len(known)) for one in part.common]
+            groups.append(np.array(numbers, np.int64)[part.group])
+        arrays["group"] = np.concatenate(groups)
+        shape = (len(known), *parts[0].common.shape[1:])
+        arrays["common"] = np.frombuffer(b"".join(known), np.float32).reshape(shape).copy()
+        return replace(parts[0], names=tuple(name for part in parts for name in part.names), **arrays)
 
     def to_bytes(self) -> bytes:
         """Return everything, lossless; equal fits give equal bytes."""
@@ -97,7 +116,7 @@ class Fitted:
         return Fitted(**values, day_types=DayTypes(date.fromisoformat(first), tuple(map(DayType, types))))
 
 
-_BY_FIRST = ("model", "reason", "curve", "profile", "level", "highest", "last")
+_BY_FIRST = ("group", "model", "reason", "curve", "week", "profile", "level", "highest", "last", "ring", "loads")
 _BY_LAST = ("weights", "quantiles", "state")
 
 

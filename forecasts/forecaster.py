@@ -6,22 +6,43 @@
     live.forecast(now_ms, settings.leads_ms)
 
 No series stops the others: each says which model its forecast comes from, and why.
+
+| history of a series | curve | model |
+| --- | --- | --- |
+| none | none | ``naive`` |
+| less than a day | its latest value | ``naive`` |
+| 1 to 6 days | its mean day, held to the shape of the batch's | ``profile`` |
+| 7 to 13 days | the weekly profile, held to kinds of days | ``profile`` |
+| 14 days or more | the mean of that and Prophet's | ``prophet_batch`` |
+
+A day counts when a quarter of it was measured. What is learned uses nothing but the history.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forecasts import curves as drawing
+from forecasts.correction import LEARN_DAYS, Correction, learned
+from forecasts.correction_kernel import HIGHEST_TIMES
 from forecasts.fitted import FORECAST_REASONS, MODELS, Fitted
-from forecasts.history import HOLIDAY, WEEKEND, History, slots_of
-from forecasts.live import FAST, FLOOR_SHARE, SLOW, Forecast, Live, probability_above
+from forecasts.history import DAY_MS, History, Slots, slots_of
+from forecasts.ladder import Ladder, believed, ladder_of
+from forecasts.live import Forecast, Live, probability_above
+from forecasts.solver import FitStatus
 from gridbeacon.config_forecast import Forecast as Section
-from gridbeacon.frame import F4
+from gridbeacon.frame import F4, I8, U1
 from gridbeacon.reasons import ForecastModel, ForecastReason
 
 __all__ = ("Fitted", "Forecast", "History", "Live", "Settings", "fit", "probability_above")
 
 MINUTE_MS = 60_000
+GROUP = 5_000
+"""Series that are fitted together: they share the common directions, and memory stays below a bound."""
+PROFILE_DAYS, PROPHET_DAYS = 7, 14
+SPARSE_SHARE = 0.2
+SHAPE_DAYS = 1.0
+"""The batch's shape counts as one day of a series that has less than a week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,87 +63,143 @@ class Settings:
 
 
 def fit(history: History, settings: Settings) -> Fitted:
-    """Return all series of a history, fitted. Pure; a series that can't be fitted says so by its model and reason."""
-    step_ms, (count, rows) = history.step_ms, history.values.shape
+    """Return all series of a history, fitted. Pure; a series that can't be fitted says so by its model and reason.
+
+    Raises ``ValueError`` when the grid itself is none: no series, names that don't match, a step that does not divide
+    the day.
+    """
+    names, values, step_ms = history.names, history.values, history.step_ms
+    if values.ndim != 2 or len(names) != len(values) or not names:
+        raise ValueError(f"{len(names)} names for values of shape {values.shape}; give one row of values per name")
+    if step_ms <= 0 or DAY_MS % step_ms:
+        raise ValueError(f"a step of {step_ms} ms does not divide the day; choose another")
     ahead = (settings.valid_ms + settings.horizon_ms) // step_ms
-    slots = slots_of(history.start_ms, step_ms, rows + ahead, history.timezone, history.day_types)
-    values = np.where(np.isfinite(history.values), history.values, np.nan).astype(np.float32)
-    profile = _profile(values, slots.kind[:rows], slots.slot[:rows], 86_400_000 // step_ms)
-    curve = profile[:, slots.kind, slots.slot]
-    residual = np.nan_to_num(values - curve[:, :rows])
+    slots = slots_of(history.start_ms, step_ms, values.shape[1] + ahead, history.timezone, history.day_types)
+    parts = [
+        _fit_group(replace(history, names=names[at : at + GROUP], values=values[at : at + GROUP]), settings, slots)
+        for at in range(0, len(names), GROUP)
+    ]
+    return parts[0] if len(parts) == 1 else Fitted.join(parts)
+
+
+def _fit_group(history: History, settings: Settings, slots: Slots) -> Fitted:
+    step_ms, day = history.step_ms, DAY_MS // history.step_ms
+    values = believed(history.values, slots, day)
+    ladder, usable = ladder_of(values, slots, day)
+    rows = _rows(values.shape[1], day)
+    usual, table = drawing.profiles(values, slots, day, rows)
+    lone = np.flatnonzero((ladder.days > 0) & (ladder.days < PROFILE_DAYS))
+    if len(lone):
+        _held(usual.ahead, table, lone, ladder, slots.kind[values.shape[1] :], slots.slot[values.shape[1] :])
+    model, reason = _rung(ladder, history.values)
+    chosen = np.flatnonzero(model == MODELS.index(ForecastModel.PROPHET_BATCH))
+    near, far, curve = usual.near, usual.far, usual.ahead
+    if len(chosen):
+        found, status = drawing.prophets(values[chosen], slots, step_ms, rows)
+        bad = np.array([one is not FitStatus.OK and one is not FitStatus.NO_NOISE for one in status])
+        constant = np.array([one is FitStatus.CONSTANT for one in status])
+        model[chosen[bad]] = MODELS.index(ForecastModel.PROFILE)
+        reason[chosen[bad]] = FORECAST_REASONS.index(ForecastReason.NOT_CONVERGED)
+        reason[chosen[constant]] = FORECAST_REASONS.index(ForecastReason.CONSTANT)
+        good = ~bad
+        first = np.where(np.isnan(values[chosen]), 0, 1).argmax(1)
+        _blend(near, far, curve, found, chosen, good, first + PROPHET_DAYS * day - (values.shape[1] - rows), day)
+    naive = model == MODELS.index(ForecastModel.NAIVE)
+    curve[naive] = ladder.last[naive, None]
+    usable[naive] = True
+    most = np.float32(HIGHEST_TIMES) * ladder.highest[:, None]
+    for each in (near, far, curve):
+        np.minimum(each, most, out=each)
+    curve[~usable] = np.nan
     leads = np.unique(np.maximum(np.array(settings.leads_ms, np.int64) // step_ms, 1))
-    states = _means(residual)
-    weights, quantiles = _learned(states, values, curve[:, :rows], leads)
-    seen = np.isfinite(values)
-    known = seen.any(1)
-    model = np.where(known, MODELS.index(ForecastModel.PROFILE), MODELS.index(ForecastModel.NAIVE))
-    reasons = ForecastReason.SHORT_HISTORY, ForecastReason.NO_HISTORY
-    reason = np.where(known, *(FORECAST_REASONS.index(one) for one in reasons))
-    filled = np.where(seen, values, 0.0)
-    newest = rows - 1 - np.argmax(seen[:, ::-1], axis=1)
+    end = values.shape[1]
+    week = drawing.week_before(values, slots, day)
+    recent, before = (np.ascontiguousarray(each[:, end - rows : end]) for each in (values, week))
+    correction = learned(recent, near, far, before, ladder.level, ladder.highest, leads, day, step_ms)
+    return _fitted(history, settings, (model, reason), curve, table, week[:, end:], ladder, leads, correction)
+
+
+def _rows(length: int, day: int) -> int:
+    """Return the slots that are learned from: whole days, each with a week before it where there is as much."""
+    days = length // day
+    return day * max(0, min(LEARN_DAYS, days - PROFILE_DAYS if days >= PROFILE_DAYS + 3 else days - 2))
+
+
+def _rung(ladder: Ladder, raw: F4) -> tuple[U1, U1]:
+    """Return model and reason of each series by the history that it has, before anything was fitted."""
+    sparse = ladder.share < SPARSE_SHARE
+    rungs = (
+        (~np.isfinite(raw).any(1), ForecastModel.NAIVE, ForecastReason.NO_HISTORY),
+        (np.isnan(ladder.last), ForecastModel.NAIVE, ForecastReason.NOT_FINITE),
+        (ladder.days < 1, ForecastModel.NAIVE, ForecastReason.SHORT_HISTORY),
+        (ladder.days < PROPHET_DAYS, ForecastModel.PROFILE, ForecastReason.SHORT_HISTORY),
+        (sparse, ForecastModel.PROFILE, ForecastReason.SPARSE_HISTORY),
+    )
+    conditions = [condition for condition, _, _ in rungs]
+    model = np.select(conditions, [MODELS.index(one) for _, one, _ in rungs], MODELS.index(ForecastModel.PROPHET_BATCH))
+    fitted = FORECAST_REASONS.index(ForecastReason.FITTED)
+    reason = np.select(conditions, [FORECAST_REASONS.index(one) for _, _, one in rungs], fitted)
+    return model.astype(np.uint8), reason.astype(np.uint8)
+
+
+def _held(ahead: F4, table: F4, lone: I8, ladder: Ladder, kinds: I8, places: I8) -> None:
+    """Hold series of a few days to the batch's shape, in place: by kind of day and slot, in units of the level."""
+    long = np.flatnonzero((ladder.days >= PROFILE_DAYS) & (ladder.highest > 0))
+    if not len(long):
+        return
+    with np.errstate(invalid="ignore"):
+        shape = np.nanmean(table[long] / ladder.level[long, None, None], axis=0)
+    weight = (ladder.days[lone] / (ladder.days[lone] + SHAPE_DAYS)).astype(np.float32)[:, None, None]
+    own, of_batch = table[lone], ladder.level[lone, None, None] * shape
+    mixed = np.where(np.isnan(own), of_batch, np.where(np.isnan(of_batch), own, weight * own + (1 - weight) * of_batch))
+    table[lone] = mixed
+    ahead[lone] = mixed[:, kinds, places]
+
+
+def _blend(
+    near: F4, far: F4, curve: F4, found: drawing.Curves, chosen: I8, good: np.ndarray, begins: I8, day: int
+) -> None:
+    """Average profile and Prophet in place; past curves only once Prophet had two weeks of the series to learn from."""
+    place = np.arange(near.shape[1])
+    for n, number in enumerate(chosen.tolist()):
+        if not good[n]:
+            continue
+        curve[number] = _mean(curve[number], found.ahead[n])
+        # A past refit saw what lay before its day.
+        for each, other, late in ((near, found.near, 0), (far, found.far, day)):
+            enough = place - place % day - late >= begins[n]
+            each[number] = np.where(enough, _mean(each[number], other[n]), each[number])
+
+
+def _mean(usual: F4, other: F4) -> F4:
+    return np.where(np.isnan(usual), other, np.where(np.isnan(other), usual, 0.5 * (usual + other)))
+
+
+def _fitted(
+    history: History, settings: Settings, rung: tuple[U1, U1], curve: F4, table: F4, week: F4, ladder: Ladder,
+    leads: I8, correction: Correction,
+) -> Fitted:  # fmt: skip
     return Fitted(
         names=history.names,
-        step_ms=step_ms,
+        step_ms=history.step_ms,
         end_ms=history.end_ms,
         valid_until_ms=history.end_ms + settings.valid_ms,
         timezone=history.timezone,
         day_types=history.day_types,
         leads=leads,
-        model=model.astype(np.uint8),
-        reason=reason.astype(np.uint8),
-        curve=np.ascontiguousarray(curve[:, rows:]),
-        profile=profile,
-        weights=weights,
-        quantiles=quantiles,
-        level=(filled.sum(1) / np.maximum(seen.sum(1), 1)).astype(np.float32),
-        highest=filled.max(1).astype(np.float32),
-        last=filled[np.arange(count), newest].astype(np.float32),
-        state=np.ascontiguousarray(states[:, :, -1]),
+        group=np.zeros(len(history.names), np.int64),
+        model=rung[0],
+        reason=rung[1],
+        curve=np.ascontiguousarray(curve),
+        week=np.ascontiguousarray(week),
+        profile=table,
+        weights=correction.weights,
+        quantiles=correction.quantiles,
+        level=ladder.level,
+        highest=ladder.highest,
+        last=np.nan_to_num(ladder.last),
+        state=correction.state,
+        ring=correction.ring,
+        loads=correction.loads,
+        common=correction.common[None],
     )
-
-
-def _profile(values: F4, kind: np.ndarray, slot: np.ndarray, day: int) -> F4:
-    """Return the mean of each slot of each kind of day, N × 3 × S; a kind that was never seen takes the nearest."""
-    found = np.full((len(values), 3, day), np.nan, np.float32)
-    seen, filled = np.isfinite(values), np.nan_to_num(values)
-    for one in range(3):
-        for place in np.unique(slot):
-            part = (kind == one) & (slot == place)
-            n = seen[:, part].sum(1)
-            found[:, one, place] = np.where(n, filled[:, part].sum(1) / np.maximum(n, 1), np.nan)
-    for one, others in ((HOLIDAY, (WEEKEND, 0)), (WEEKEND, (0, HOLIDAY)), (0, (WEEKEND, HOLIDAY))):
-        for other in others:
-            found[:, one] = np.where(np.isnan(found[:, one]), found[:, other], found[:, one])
-    return found
-
-
-def _means(residual: F4) -> F4:
-    """Return the two means of residuals after each slot, 2 × N × T."""
-    found = np.zeros((2, *residual.shape), np.float32)
-    now = np.zeros((2, len(residual)), np.float32)
-    for place in range(residual.shape[1]):
-        for number, gain in enumerate((FAST, SLOW)):
-            now[number] += np.float32(gain) * (residual[:, place] - now[number])
-        found[:, :, place] = now
-    return found
-
-
-def _learned(states: F4, values: F4, curve: F4, leads: np.ndarray) -> tuple[F4, F4]:
-    """Return the pooled weights of each lead and the quantiles of the scaled errors that are left."""
-    count, rows = values.shape
-    weights = np.zeros((len(leads), 2, count), np.float32)
-    quantiles = np.zeros((len(leads), 4, count), np.float32)
-    level = np.nanmean(np.where(np.isfinite(values), values, 0.0), axis=1, keepdims=True) + 1e-9
-    for number, lead in enumerate(leads.tolist()):
-        if lead >= rows:
-            continue
-        x = states[:, :, : rows - lead] / level
-        error = np.nan_to_num((values - curve)[:, lead:]) / level
-        gram = np.einsum("ant,bnt->ab", x, x) + 1e-3 * np.eye(2)
-        solved = np.linalg.solve(gram, np.einsum("ant,nt->a", x, error)).astype(np.float32)
-        weights[number] = solved[:, None]
-        point = np.maximum(curve[:, lead:] + np.einsum("a,ant->nt", solved, states[:, :, : rows - lead]), 0.0)
-        scaled = (values[:, lead:] - point) / np.sqrt(point + FLOOR_SHARE * level)
-        for place, share in enumerate((0.025, 0.1, 0.9, 0.975)):
-            quantiles[number, place] = np.nan_to_num(np.nanquantile(np.nan_to_num(scaled), share, axis=1))
-    return weights, quantiles

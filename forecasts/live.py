@@ -7,20 +7,16 @@ from statistics import NormalDist
 import msgspec
 import numpy as np
 
+from forecasts.correction import gains_of
+from forecasts.correction_kernel import forecast_rows, observe_rows
 from forecasts.fitted import MODELS, Fitted
-from forecasts.history import slots_of
+from forecasts.history import DAY_MS, slots_of
 from gridbeacon.frame import F4, F8, I8, U1
 from gridbeacon.reasons import ForecastModel
 
-FAST, SLOW = 0.5, 0.1
-"""Gains of the two means of residuals."""
-HIGHEST_TIMES = 3.0
-"""A forecast never passes three times the largest value of the history."""
-FLOOR_SHARE = 0.05
-"""Errors are scaled by √(forecast + this share of the mean): counts spread like that, and none is exact."""
 _PROBABILITIES = (0.025, 0.1, 0.5, 0.9, 0.975)
 _NORMAL = tuple(NormalDist().inv_cdf(p) for p in _PROBABILITIES)
-PROFILE = MODELS.index(ForecastModel.PROFILE)
+PROFILE, NAIVE = MODELS.index(ForecastModel.PROFILE), MODELS.index(ForecastModel.NAIVE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,13 +41,22 @@ class Live:
     def __init__(self, fitted: Fitted, state: bytes | None = None) -> None:
         """Begin at the end of the history, or where ``state()`` was taken. Raises ``ValueError`` on another's state."""
         self.fitted = fitted
+        self._gains = gains_of(fitted.step_ms)
+        self._members = [np.flatnonzero(fitted.group == number) for number in range(len(fitted.common))]
         self._last_ms = fitted.end_ms - fitted.step_ms
-        self._state: F4 = fitted.state.copy()
+        self._state, self._ring, self._common = fitted.state.copy(), fitted.ring.copy(), fitted.common.copy()
+        self._z = np.zeros(len(fitted.names), np.float32)
         if state is not None:
-            end_ms, names, self._last_ms, shape, data = msgspec.msgpack.decode(state)
-            if (end_ms, tuple(names), tuple(shape)) != (fitted.end_ms, fitted.names, fitted.state.shape):
+            end_ms, names, self._last_ms, *arrays = msgspec.msgpack.decode(state)
+            if (end_ms, tuple(names)) != (fitted.end_ms, fitted.names):
                 raise ValueError("the state is that of another fit; begin without it")
-            self._state = np.frombuffer(data, np.float32).reshape(shape).copy()
+            for array, data in zip((self._state, self._ring, self._common), arrays, strict=True):
+                array[:] = np.frombuffer(data, np.float32).reshape(array.shape)
+
+    @property
+    def last_ms(self) -> int:
+        """The slot that was observed last: where it begins."""
+        return self._last_ms
 
     def observe(self, at_ms: int, values: F4) -> None:
         """Learn what the series measured in the slot that begins at ``at_ms``, NaN where nothing.
@@ -61,67 +66,97 @@ class Live:
         step_ms = self.fitted.step_ms
         if at_ms <= self._last_ms:
             return
-        curve = self._curve((at_ms - self.fitted.end_ms) // step_ms)[0]
-        residual = np.where(np.isnan(values), np.float32(0), values - np.nan_to_num(curve))
-        seen = ~np.isnan(values) & ~np.isnan(curve)
-        for number, gain in enumerate((FAST, SLOW)):
-            self._state[number] += np.where(seen, np.float32(gain) * (residual - self._state[number]), np.float32(0))
+        nothing = np.full(len(values), np.nan, np.float32)
+        # After a day without anything the past has faded from state and ring alike.
+        first_ms = max(self._last_ms + step_ms, at_ms - DAY_MS)
+        for slot_ms in range(first_ms + (at_ms - first_ms) % step_ms, at_ms, step_ms):
+            self._take(slot_ms, nothing)
+        self._take(at_ms, np.asarray(values, np.float32))
         self._last_ms = at_ms
+
+    def _take(self, at_ms: int, values: F4) -> None:
+        fitted = self.fitted
+        slot = (at_ms - fitted.end_ms) // fitted.step_ms
+        finite = np.where(np.isfinite(values) & (values >= 0), values, np.float32(np.nan))
+        observe_rows(
+            self._state, self._z, finite, np.ascontiguousarray(self._curve(slot)[0]), fitted.level, self._gains
+        )
+        self._ring[:, slot % self._ring.shape[1]] = self._z
+        for number, members in enumerate(self._members):
+            own = fitted.loads[members].T @ self._z[members]
+            self._common[number, 0] = own
+            self._common[number, 1] += self._gains[-1] * (own - self._common[number, 1])
 
     def forecast(self, at_ms: int, leads_ms: Sequence[int]) -> Forecast:
         """Return what will be measured in the slots that hold ``at_ms`` + each lead, from what was observed.
 
-        After the fit's ``valid_until_ms`` the profile is all there is, and the forecast says so.
+        After the fit's ``valid_until_ms`` the profile is all there is, and the forecast says so. The first two
+        calls in a process may compile for some seconds.
         """
         fitted = self.fitted
-        shape = (len(fitted.names), len(leads_ms))
-        found = [np.full(shape, np.nan, np.float32) for _ in range(5)]
-        model = np.empty(shape, np.uint8)
+        count = len(fitted.names)
+        found = np.empty((len(leads_ms), count, 5), np.float32)
+        model = np.empty((count, len(leads_ms)), np.uint8)
+        nothing = np.zeros(count, np.float32)
         for place, lead_ms in enumerate(leads_ms):
             slot = (at_ms + lead_ms - fitted.end_ms) // fitted.step_ms
             curve, model[:, place] = self._curve(slot)
-            ahead = fitted.end_ms + slot * fitted.step_ms - self._last_ms
-            weights, quantiles = self._between(ahead / fitted.step_ms)
-            point = np.clip(curve + (weights * self._state).sum(0), 0.0, HIGHEST_TIMES * fitted.highest)
-            scale = np.sqrt(point + np.float32(FLOOR_SHARE) * fitted.level)
-            found[2][:, place] = point
-            for number, column in zip(range(4), (0, 1, 3, 4), strict=True):
-                found[column][:, place] = np.maximum(point + quantiles[number] * scale, 0.0)
-        lower95, lower80, point, upper80, upper95 = found
+            ahead = max((fitted.end_ms - self._last_ms) // fitted.step_ms + slot, 1)
+            left, share = self._between(ahead)
+            inside = 0 <= slot < fitted.curve.shape[1]
+            forecast_rows(
+                np.ascontiguousarray(curve),
+                np.ascontiguousarray(fitted.week[:, slot]) if inside else nothing + np.float32(np.nan),
+                self._state,
+                np.ascontiguousarray(self._ring[:, slot % self._ring.shape[1]])
+                if ahead <= self._ring.shape[1]
+                else nothing,
+                fitted.group,
+                self._common[:, 0],
+                self._common[:, 1],
+                fitted.loads,
+                fitted.level,
+                fitted.highest,
+                fitted.weights,
+                fitted.quantiles,
+                left,
+                share,
+                found[place],
+            )
+        lower95, lower80, point, upper80, upper95 = np.ascontiguousarray(found.transpose(2, 1, 0))
         return Forecast(point, lower80, upper80, lower95, upper95, model)
 
     def take(self, numbers: I8) -> "Live":
         """Return some of the series as they stand, in the order of ``numbers``."""
         part = Live(self.fitted.take(numbers))
         part._state, part._last_ms = np.ascontiguousarray(self._state[:, numbers]), self._last_ms
+        part._ring, part._common = np.ascontiguousarray(self._ring[numbers]), self._common.copy()
         return part
 
     def state(self) -> bytes:
         """Return what is needed to go on from here with the same fit, lossless."""
-        parts = (self.fitted.end_ms, self.fitted.names, self._last_ms, self._state.shape, self._state.tobytes())
-        return msgspec.msgpack.encode(parts)
+        arrays = (self._state.tobytes(), self._ring.tobytes(), self._common.tobytes())
+        return msgspec.msgpack.encode((self.fitted.end_ms, self.fitted.names, self._last_ms, *arrays))
 
     def _curve(self, slot: int) -> tuple[F4, U1]:
         fitted = self.fitted
         at_ms = fitted.end_ms + slot * fitted.step_ms
-        if slot < fitted.curve.shape[1] and at_ms < fitted.valid_until_ms:
+        if 0 <= slot < fitted.curve.shape[1] and at_ms < fitted.valid_until_ms:
             return fitted.curve[:, slot], fitted.model
         when = slots_of(at_ms, fitted.step_ms, 1, fitted.timezone, fitted.day_types)
         usual = fitted.profile[:, when.kind[0], when.slot[0]]
-        return usual, np.maximum(fitted.model, np.uint8(PROFILE))
+        naive = fitted.model == NAIVE
+        return np.where(naive & ~np.isnan(fitted.curve[:, 0]), fitted.last, usual), np.where(
+            naive, np.uint8(NAIVE), np.uint8(PROFILE)
+        )
 
-    def _between(self, ahead: float) -> tuple[F4, F4]:
-        """Return weights and quantiles of a lead, in slots, between those that were fitted."""
+    def _between(self, ahead: int) -> tuple[int, float]:
+        """Return the lead before, and how far on the way to the next one a lead of ``ahead`` slots is."""
         leads = self.fitted.leads
-        right = int(np.clip(np.searchsorted(leads, ahead), 1, max(len(leads) - 1, 1)))
-        if len(leads) == 1:
-            return self.fitted.weights[0], self.fitted.quantiles[0]
-        left = right - 1
-        share = np.float32(np.clip((ahead - leads[left]) / (leads[right] - leads[left]), 0.0, 1.0))
-        mixed = [
-            (1 - share) * each[left] + share * each[right] for each in (self.fitted.weights, self.fitted.quantiles)
-        ]
-        return mixed[0], mixed[1]
+        left = int(np.clip(np.searchsorted(leads, ahead, side="right") - 1, 0, len(leads) - 1))
+        if left == len(leads) - 1:
+            return left, 0.0
+        return left, float(np.clip((ahead - leads[left]) / (leads[left + 1] - leads[left]), 0.0, 1.0))
 
 
 def probability_above(forecast: Forecast, level: F4) -> F8:

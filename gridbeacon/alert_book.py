@@ -90,7 +90,7 @@ class AlertBook:
             words = "there is no such alert, or it was closed so long ago that it is no longer kept"
             return [Step(None, refused(None, asked, at_ms, Refusal.UNKNOWN_ALERT, words))]
         if asked.action_id in held.answers:
-            return [Step(held.alert, held.answers[asked.action_id])]
+            return [Step(held.alert, held.answers[asked.action_id], fresh=False)]
         before = held.alert
         held.alert, event = handle(before, asked, at_ms)
         if held.alert is not before and asked.kind is K.CLOSE:
@@ -103,6 +103,16 @@ class AlertBook:
         if event.event == Event.REOPENED:
             return [answer, *self._reopen(held, at_ms, actor=asked.actor)]
         return [answer]
+
+    def annotate(self, step: Step, words: str) -> Step:
+        """Add what the engine did to the note of an answer; return the step with it."""
+        event = step.event
+        note = f"{event.note}; {words}" if event.note else words
+        event = msgspec.structs.replace(event, note=note)
+        held = self._alerts[event.alert_id]
+        held.answers[event.action_id] = event
+        self._touch(held)
+        return step._replace(event=event)
 
     def merged(self, key: str, into: str, at_ms: int) -> list[Step]:
         """Say that a situation has become part of another one; return how its alert ends, if it has one."""

@@ -11,17 +11,32 @@ from heapq import heappop, heappush
 import msgspec
 
 from gridbeacon.budget import in_words
+from gridbeacon.clusters import SCAN, Clusters
 from gridbeacon.config import Config
 from gridbeacon.errors import Fatal
 from gridbeacon.held import Step
-from gridbeacon.model import Action, Alert, Asked, Decision, Evidence, Signal, SignalBatch, SituationReport, Transition
+from gridbeacon.lifecycle import Event
+from gridbeacon.model import (
+    Action,
+    Alert,
+    Asked,
+    Decision,
+    Evidence,
+    Lesson,
+    Position,
+    Signal,
+    SignalBatch,
+    SituationReport,
+    Transition,
+)
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
 from gridbeacon.situation import FORECAST, LEARNED
 from gridbeacon.situations import KINDS, Situations
-from gridbeacon.triage import CENSUS, LEDGER, TAIL, Place, Triage
+from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Place, Triage
 from gridbeacon.watermark import Watermark
 
+LOG = "signals"
 EVENTS_KEPT = 500
 """So many reports stand in one cell at once, the latest; each is stored all the same."""
 
@@ -76,7 +91,9 @@ class Assessor:
         self._due: list[tuple[int, str]] = []
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
+        self._clusters = Clusters(config, partition)
         self._levels = levels_of(config)
+        self._lessons: list[Lesson] = []
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -93,6 +110,7 @@ class Assessor:
         replayed = self.config.clock == "event"
         now = self._heard.clock.time_ms
         self._triage.count(batch, None if replayed else now or 0)
+        self._clusters.count(batch.counts, now or 0)
         steps: list[Step] = []
         touched: dict[str, None] = {}
         for signal in batch.signals:
@@ -123,10 +141,18 @@ class Assessor:
         It is decided at the time that the log says; before the log has said any, at the time at which it was sent.
         """
         now = self._heard.clock.time_ms
-        steps = self._situations.book.act(asked, asked.sent_ms if now is None else now)
+        at_ms = asked.sent_ms if now is None else now
+        steps = self._situations.book.act(asked, at_ms)
+        if steps and steps[0].fresh and steps[0].event.event == Event.FEEDBACK:
+            steps[0] = self._learn(steps[0], at_ms, offset)
         if not isinstance(asked, Action) and not self._answers(asked.silence_id):
             return []
         return self._number(steps, offset)
+
+    def lessons(self) -> list[Lesson]:
+        """Return what detect is to learn of the feedback since the last call."""
+        lessons, self._lessons = self._lessons, []
+        return lessons
 
     def is_next(self, batch: SignalBatch) -> bool:
         """Return whether this message is neither a repeat nor one that comes too early."""
@@ -137,6 +163,7 @@ class Assessor:
         """Return (key, value) of all state that changed since the last call; the value None removes the key."""
         records: list[tuple[bytes, bytes | None]] = [(b"heard", msgspec.json.encode(self._heard))]
         records += self._triage.changed()
+        records += self._clusters.changed()
         records += self._situations.changed()
         for name in sorted(self._changed):
             cell = self._cells.get(name)
@@ -150,8 +177,10 @@ class Assessor:
             self._heard = msgspec.json.decode(value, type=Heard)
             return
         kind, _, name = key.decode().partition(":")
-        if kind in (LEDGER, CENSUS, TAIL):
+        if kind in (LEDGER, CENSUS, TAIL, FEEDBACK):
             self._triage.restore(kind, name, value)
+        elif kind == SCAN:
+            self._clusters.restore(name, value)
         elif kind in KINDS:
             self._situations.restore(kind, name, value)
         elif kind == "cell":
@@ -164,6 +193,18 @@ class Assessor:
     def open_alerts(self) -> list[Alert]:
         """The alerts of this partition that have not cleared."""
         return self._situations.book.open_alerts
+
+    def _learn(self, step: Step, at_ms: int, offset: int) -> Step:
+        """Apply a feedback to the learned layer; return the step with its effect in words."""
+        alert = step.alert
+        if alert is None or alert.disposition is None:
+            return step
+        effect = self._triage.feedback.apply(alert, alert.disposition, at_ms)
+        self._lessons += [
+            msgspec.structs.replace(one, position=Position(LOG, self.partition, offset, n))
+            for n, one in enumerate(effect.lessons)
+        ]
+        return self._situations.book.annotate(step, effect.words)
 
     def _cell(self, name: str) -> CellState:
         return self._cells.setdefault(name, CellState())
@@ -230,6 +271,8 @@ class Assessor:
             waiting = self._cells[name].waiting
             while waiting and waiting[0].time_ms == at_ms:
                 touched |= dict.fromkeys(self._take(waiting.pop(0), at_ms))
+        for signal in self._clusters.scan(at_ms):
+            touched |= dict.fromkeys(self._take(signal, at_ms))
         for name in due:
             cell = self._cells[name]
             cell.learned.forget(at_ms)
@@ -246,7 +289,7 @@ class Assessor:
             if cell is not None and cell.next_ms() == at_ms:
                 break
             heappop(self._due)  # it was called twice
-        times = [self._due[0][0] if self._due else None, self._situations.next_ms()]
+        times = [self._due[0][0] if self._due else None, self._situations.next_ms(), self._clusters.next_ms()]
         return min((ms for ms in times if ms is not None), default=None)
 
     def _look(self, names: Iterable[str], at_ms: int) -> None:

@@ -128,8 +128,8 @@ class Grid(Section, frozen=True):
 
     pattern: str = r"\d{15}"
     area_digits: Annotated[int, Meta(ge=1, le=64)] = 6
-    community_digits: Annotated[int, Meta(ge=1, le=64)] = 12
-    """Cells whose codes begin with the same so many digits are one community."""
+    street_digits: Annotated[int, Meta(ge=1, le=64)] = 9
+    """Cells whose codes begin with the same so many digits are one street: what has no exact place is one there."""
 
 
 class Topics(Section, frozen=True):
@@ -239,7 +239,9 @@ class Detect(Section, frozen=True):
     area_digits: tuple[Count, ...] = (6, 9, 12)
     """Areas are the beginnings of grid codes of these lengths (county, street, community); none: no areas."""
     area_window_secs: Positive = 300.0
-    """What the sensors of an area see together is added up over windows of so many seconds."""
+    """What the sensors of an area, or of a cell, see together is looked at in windows of so many seconds."""
+    cell_trees: bool = True
+    """Look at what the kinds of sources of a cell say together, where there are two or more."""
     urgent_codes: tuple[str, ...] = ("fire", "crush", "collapse", "stampede", "踩踏", "火灾", "坍塌")
     """A grid event of one of these ``service_code`` is a signal at once."""
 
@@ -270,6 +272,8 @@ class Situate(Section, frozen=True):
     """A single urgent report stands behind an alert this long."""
     cooldown_secs: Annotated[float, Meta(ge=0)] = 1800.0
     """After an alert has cleared, its cells and their neighbours are watched more closely this long; 0 = not at all."""
+    scan_recurrence_days: Positive = 30.0
+    """A cluster of reports is told when chance brings one like it once in so many days at most, in each partition."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
     close_after_secs: Positive = 259_200.0
     """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""

@@ -38,6 +38,8 @@ class Webhook(Section, frozen=True):
     """Name of the webhook that takes over what this one refuses; it gets nothing else."""
     fallback_after_secs: Positive = 120.0
     """A notice that could not be delivered for so long goes to the fallback as well."""
+    callbacks: Literal["none", "dispatcher", "officer"] = "none"
+    """What this endpoint's system may do by signed callbacks: nothing, or what this role may."""
     allow_private: bool = False
     """Permit loopback, private and link-local addresses."""
     timeout_secs: Positive = 10.0
@@ -83,6 +85,8 @@ def _credentials(webhook: Webhook, key: str) -> Iterator[tuple[str, str]]:
         except (ConfigError, ValueError) as error:
             why = error if isinstance(error, ConfigError) else "a webhook secret must be plain ASCII"
             yield f"{key}.secrets[{place}]", f"{why}; make one with: openssl rand -base64 24"
+    if webhook.callbacks != "none" and not webhook.secrets:
+        yield f"{key}.callbacks", "callbacks are verified by the webhook's secrets; give one, or write callbacks: none"
     if webhook.profile == "pagerduty" and not webhook.routing_key:
         yield f"{key}.routing_key", "PagerDuty needs the integration key of the service; copy it from there"
     if webhook.profile != "pagerduty" and webhook.routing_key:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridbeacon.model import GridEvent, Position, Sensor, Tick, Verdict
+from gridbeacon.model import GridEvent, Lesson, Position, Sensor, Tick, Verdict
 from gridbeacon.reasons import REASONS, Level, State
 from gridbeacon.vocabulary import series_name
 
@@ -74,7 +74,8 @@ class Frame:
     """One message of the ``observations`` log.
 
     ``sensors`` are definitions that apply from here on (the last one counts); ``events`` are grid events with their
-    source positions; ``ticks`` hold after the rows; ``ingested_ms`` is the arrival of the frame's newest record.
+    source positions; ``lessons`` are what people's feedback teaches; ``ticks`` hold after the rows; ``ingested_ms`` is
+    the arrival of the frame's newest record.
     """
 
     ingested_ms: int
@@ -82,6 +83,7 @@ class Frame:
     sensors: tuple[Sensor, ...] = ()
     events: tuple[GridEvent, ...] = ()
     ticks: tuple[Tick, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,14 @@ from gridbeacon.routes import Router
 
 class Step(NamedTuple):
     """One thing that happened: the alert afterwards (None when it is about no alert that is known), the event, the
-    notice that dispatchers get, and the silence that began or ended."""
+    notice that dispatchers get, and the silence that began or ended. ``fresh`` is False for an answer that is given
+    again."""
 
     alert: Alert | None
     event: AlertEvent
     notice: Notice | None = None
     silence: Silence | None = None
+    fresh: bool = True
 
 
 class Held(msgspec.Struct, omit_defaults=True):

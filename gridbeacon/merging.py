@@ -1,7 +1,7 @@
 """Which cells are one situation: the rules by which situations merge and split, over the cells in which findings stand.
 
 1. Cells that adjoin are connected (the registry's neighbours), as far as they lie in one area.
-2. Cells of one community are connected when in both of them something *diffuse* stands: something that is only unusual,
+2. Cells of one street are connected when in both of them something *diffuse* stands: something that is only unusual,
    reports that are counted, doubts about data. A storm or a cut line has no exact place. So are such a cell and an area
    that is unusual as a whole.
 3. What is connected is one situation. What was one situation stays one, also when what lies between is over.
@@ -56,7 +56,7 @@ class Settled(NamedTuple):
 
 
 Around = Callable[[str], Iterable[str]]
-"""Cell -> what is one step away: cells, or a name that stands for a community, one step away from all its cells."""
+"""Cell -> what is one step away: cells, or a name that stands for a street, one step away from all its cells."""
 
 
 def settle(spots: Mapping[str, Spot], touching: Around, around: Around, before: Iterable[Before]) -> Settled:

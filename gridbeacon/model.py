@@ -17,6 +17,7 @@ from gridbeacon.reasons import (
     Disposition,
     HandlingState,
     HoldReason,
+    LessonKind,
     Level,
     Mode,
     Reason,
@@ -242,18 +243,32 @@ class Born(msgspec.Struct, frozen=True):
 class PlaceSum(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What the sensors whose cells' codes begin with ``place`` saw together in the slot that ended at ``end_ms``: sums
     over ``rows`` observations of ``sources`` sensors in ``cells`` cells. ``variance`` adds up the squares of their
-    spreads; ``carriers`` are cells that are far from what is expected of them, with how far, the lowest first."""
+    spreads; ``masked`` observations were not to be learned from; ``carriers`` are cells that are far from what is
+    expected of them, with how far, the lowest first."""
 
     end_ms: int
     place: str
     metric_class: str
     rows: int
+    masked: int
     sources: int
     cells: int
     observed: float
     expected: float
     variance: float
     carriers: tuple[tuple[str, float], ...]
+
+
+class CellResidual(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+    """How far one kind of a cell's sources was from what was expected in the slot that ended at ``end_ms``: ``z`` adds
+    up the residuals of ``series``, each in its own spreads; ``masked`` observations were not to be learned from."""
+
+    end_ms: int
+    cell: str
+    kind: str
+    series: int
+    z: float
+    masked: int
 
 
 class ReportCount(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
@@ -274,8 +289,8 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     counted on from those of detect's (``observations``); ``previous`` is the offset of the
     batch that this producer sent to the same partition before (-1: none), so that a consumer takes them without a
     gap; ``tick`` passes time on. ``born`` counts the learned series that began with this message in this partition's
-    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` are of slots
-    that are over, ``counts`` those of reports in windows that are closed.
+    cells, ``pools`` those that began anywhere, as (time, pool of the alarm budget, how many); ``sums`` and
+    ``cells`` are of slots that are over, ``counts`` those of reports in windows that are closed.
     """
 
     partition: int
@@ -286,6 +301,7 @@ class SignalBatch(msgspec.Struct, frozen=True, kw_only=True, tag="signals"):
     born: tuple[Born, ...] = ()
     pools: tuple[tuple[int, int, int], ...] = ()
     sums: tuple[PlaceSum, ...] = ()
+    cells: tuple[CellResidual, ...] = ()
     counts: tuple[ReportCount, ...] = ()
 
 
@@ -340,6 +356,19 @@ class Unsilence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, t
 
 Asked = Action | Silence | Unsilence
 """What people can ask for."""
+
+
+class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a person's feedback teaches ``detect`` of one series, from ``from_ms`` until ``until_ms`` of event time.
+
+    It is a record of the ``observations`` log; a repeat is known by its ``position``, the action's on ``signals``.
+    """
+
+    kind: LessonKind
+    series: str
+    from_ms: int
+    until_ms: int
+    position: Position = Position("signals", 0, -1)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

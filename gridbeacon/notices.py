@@ -48,6 +48,7 @@ EVIDENCE_MAX = 20
 HOUR_MS = 3_600_000
 
 GROUP_MAX = 50
+NAMED_MAX = 3
 CELLS_MAX = 50
 """A situation may cover a whole district; where it is worst is its centre."""
 
@@ -135,12 +136,13 @@ def standard_body(
         "data": {
             "alert_id": alert.alert_id,
             "sequence": sequence,
+            "version": alert.version,
             "event": event.event,
             "reason": event.reason,
             "level": alert.level.word,
             "previous_level": event.level_from.word,
             "highest_level": alert.highest_level.word,
-            "headline": _headline(alert, notice_type),
+            "headline": _headline(alert, notice_type) + _also(others),
             "kind": alert.kind,
             "trend": alert.trend,
             "cell": alert.cell,
@@ -177,6 +179,15 @@ def _headline(alert: Alert, notice_type: str) -> str:
     if alert.merged_into:
         return f"Now part of alert {alert.merged_into}: {alert.headline}"
     return _HEADLINE_START.get(notice_type, "") + alert.headline
+
+
+def _also(others: tuple[Alert, ...]) -> str:
+    """Return the end of the headline of a group: what reads nothing but the headline must not miss the others."""
+    if not others:
+        return ""
+    cells = ", ".join(other.centre or other.cell for other in others[:NAMED_MAX])
+    more = f" and {len(others) - NAMED_MAX} more" if len(others) > NAMED_MAX else ""
+    return f"; at the same time also in {cells}{more}"
 
 
 def type_of(event: AlertEvent, sequence: int) -> str:

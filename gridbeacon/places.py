@@ -44,8 +44,17 @@ def levels_of(config: Config) -> tuple[int, ...]:
     return tuple(sorted({digits for digits in config.detect.area_digits if digits >= config.grid.area_digits}))
 
 
-AREA = "area"
-"""The kind of source that the series of an area name: ``area/PLACE/KIND.METRIC``."""
+AREA, CELL = "area", "cell"
+"""The kinds of source of series that are of several sources: ``area/PLACE/KIND.METRIC``, ``cell/CELL/joint``."""
+
+
+def is_together(source: str) -> bool:
+    """Return whether a source (``kind/source``) is several at once.
+
+    >>> is_together("area/310101"), is_together("crowd/CAM-1")
+    (True, False)
+    """
+    return source.partition("/")[0] in (AREA, CELL)
 
 
 def source_of(series: str) -> str:

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     # layer 2, learned
     ABOVE_EXPECTED = "above_expected"
     BELOW_EXPECTED = "below_expected"
+    JOINT_DEPARTURE = "joint_departure"
     # layer 3, data quality
     GONE_QUIET = "gone_quiet"
     STUCK = "stuck"
@@ -222,6 +223,15 @@ class Disposition(StrEnum):
     NO_FEEDBACK = "NO_FEEDBACK"
 
 
+class LessonKind(StrEnum):
+    """What ``detect`` is to learn of a feedback."""
+
+    MASK = "mask"
+    """The series is not learned from, from one time to another."""
+    RESET = "reset"
+    """What is usual for the series is learned anew."""
+
+
 class Refusal(StrEnum):
     """Why an action of a person changed nothing."""
 
@@ -330,6 +340,18 @@ class DeliveryOutcome(StrEnum):
     """Not sent: the fallback has had a later notice of the alert, which says all that this one does."""
     ENABLED = "enabled"
     """No attempt: an endpoint that was disabled gets notices again."""
+
+
+class CallbackRefusal(StrEnum):
+    """Why a callback of a dispatcher's system did not even become an action."""
+
+    UNKNOWN_ENDPOINT = "unknown_endpoint"
+    NOT_PERMITTED = "not_permitted"
+    TOO_LARGE = "too_large"
+    UNVERIFIED = "unverified"
+    """Forged, changed on the way, or too old."""
+    REPLAYED = "replayed"
+    BAD_BODY = "bad_body"
 
 
 class CalendarMode(StrEnum):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from gridbeacon.model import Evidence
-from gridbeacon.places import AREA, source_of
+from gridbeacon.places import is_together, source_of
 from gridbeacon.reasons import Level, Reason
 
 PHRASES = 3
@@ -30,6 +30,7 @@ _DOUBTS = {
     Reason.IMPOSSIBLE_JUMP: "emptier at once than a crowd can be",
     Reason.LOW_COVERAGE: "blocked",
     Reason.LOW_CONFIDENCE: "not sure of its count",
+    Reason.LEVEL_SHIFT: "not what it used to be",
 }
 
 
@@ -46,7 +47,7 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
     '3 reports of crowding and camera CAM-12 at 3.2 people/m², for 4 min'
     """
     said = [*_reports(evidence), *_measured(evidence), *_foreseen(evidence), *_unusual(evidence), *_doubts(evidence)]
-    said += [e.text.partition(";")[0] for e in evidence if _is_of_area(e) or e.layer not in _LAYERS]
+    said += [e.text.partition(";")[0] for e in evidence if _is_of_several(e) or e.layer not in _LAYERS]
     shown = said[:PHRASES] if len(said) > PHRASES + 1 else said
     if len(said) > len(shown):
         shown.append(f"{len(said) - len(shown)} more")
@@ -60,8 +61,8 @@ def sentence(evidence: Sequence[Evidence], cells: int, since_ms: int, at_ms: int
     return words if not minutes else f"{words}, for {_long(minutes)}"
 
 
-def _is_of_area(e: Evidence) -> bool:
-    return e.series.startswith(f"{AREA}/")
+def _is_of_several(e: Evidence) -> bool:
+    return e.layer == "learned" and is_together(e.series)
 
 
 def _long(minutes: int) -> str:
@@ -84,7 +85,7 @@ def _reports(evidence: Iterable[Evidence]) -> list[str]:
             kinds[code] += 1
             verified[code] += e.level >= Level.ORANGE
         elif e.layer == "scan":
-            others.append(e.text)
+            others.append(e.text.partition(";")[0])
         elif e.layer == "learned" and e.series.startswith("events/"):
             category = source_of(e.series).rpartition("/")[2]
             others.append(f"{e.value or 0:g} reports of {category} where {e.expected or 0:.2g} are usual")

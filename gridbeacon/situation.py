@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from gridbeacon.model import Evidence, Situation
-from gridbeacon.places import AREA, kind_of, source_of
+from gridbeacon.places import is_together, kind_of, source_of
 from gridbeacon.reasons import Certainty, Level, Reason, SituationKind, Tier
 from gridbeacon.sentence import sentence
 
@@ -17,6 +17,8 @@ LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
 FORECAST = "forecast"
 """The layer of limits that will be passed."""
+_WHOLE = (Reason.LOW_COVERAGE, Reason.LOW_CONFIDENCE)
+"""Doubts about a sensor as a whole, whose series is the sensor's own name."""
 EVIDENCE_KEPT = 60
 """So many findings travel with a situation, the worst; a message of a storm over a city stays below 50 KB."""
 _MEASURED, _REPORTED, _SENSED = "measured", "reported", "sensed"
@@ -72,9 +74,9 @@ def assess(
     - what is foreseen counts for itself alone: it raises nothing, and nothing raises it;
     - a situation that ``recurs`` is yellow at least.
 
-    A crossed limit is Observed; two kinds of evidence, a report that people have verified (orange), or a point forecast
-    that passes a limit are Likely; the rest is Possible. ``quiet`` are the sources that have gone quiet (None: as the
-    findings say).
+    A crossed limit is Observed, unless the data of every sensor that says so are in doubt; two kinds of evidence, a
+    report that people have verified (orange), or a point forecast that passes a limit are Likely; the rest is Possible.
+    ``quiet`` are the sources that have gone quiet (None: as the findings say).
     """
     everything = tuple(findings)
     standing = [e for e in everything if rule_of(e) == rule]
@@ -85,6 +87,11 @@ def assess(
         quiet = frozenset(e.series for e in everything if e.reason is Reason.GONE_QUIET)
     top = standing[0]
     layers = {e.layer for e in standing}
+    doubted = frozenset(
+        e.series if e.reason in _WHOLE else source_of(e.series)
+        for e in everything
+        if e.layer == "quality" and e.reason is not Reason.GONE_QUIET
+    )
     level, reason = top.level, top.reason
     if rule == SAFETY:
         now = [e for e in standing if e.layer != FORECAST]
@@ -95,7 +102,7 @@ def assess(
             level, reason = Level.YELLOW, Reason.RECURRED
     if place.split_off and reason is top.reason:
         reason = Reason.SPLIT_OFF
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not e.series.startswith(("events/", f"{AREA}/"))]
+    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
     return Situation(
         situation_id=place.name,
         cell=place.cell,
@@ -103,7 +110,7 @@ def assess(
         kind=_kind(standing),
         level=level,
         reason=reason,
-        certainty=_certainty(layers, top),
+        certainty=_certainty(standing, doubted if rule == SAFETY else frozenset()),
         data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
         headline=sentence(standing, len(place.cells), min(e.since_ms for e in standing), at_ms),
         evidence=tuple(standing[:EVIDENCE_KEPT]),
@@ -113,6 +120,11 @@ def assess(
         opened_ms=place.opened_ms,
         follows=place.follows,
     )
+
+
+def _of_people_or_several(e: Evidence) -> bool:
+    """Return whether a finding is of no single sensor that could go quiet."""
+    return e.series.startswith("events/") or is_together(e.series)
 
 
 def _witness(e: Evidence) -> str:
@@ -130,8 +142,8 @@ def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]
     hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
     if not hard:  # what is unusual is not yet dangerous
         sources = {source_of(e.series) for e in standing}
-        # An area is several sources by itself.
-        several = len(sources) > 1 or any(source.startswith(f"{AREA}/") for source in sources)
+        # An area, and a cell's kinds together, are several sources by themselves.
+        several = len(sources) > 1 or any(is_together(source) for source in sources)
         return Level.YELLOW if several else min(top.level, Level.YELLOW)
     by_cell: dict[str, dict[str, set[str]]] = {}
     for e in standing:
@@ -183,8 +195,9 @@ def _both_ways(standing: list[Evidence]) -> bool:
     return any(f"{source_of(s)}/people_count_away" in above for s in above if s.endswith("/people_count_towards"))
 
 
-def _certainty(layers: set[str], top: Evidence) -> Certainty:
-    if layers & {"limit", "quality"}:
+def _certainty(standing: list[Evidence], doubted: frozenset[str]) -> Certainty:
+    top, layers = standing[0], {e.layer for e in standing}
+    if "quality" in layers or any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
         return Certainty.LIKELY

@@ -14,8 +14,8 @@ import msgspec
 from gridbeacon.merging import Before, Part, Spot, connected, home_of, settle
 from gridbeacon.places import area_of
 
-COMMUNITY = "…"
-"""Behind its code, the name of a community as what connects its cells."""
+STREET = "…"
+"""Behind its code, the name of a street as what connects its cells."""
 
 
 class Standing(NamedTuple):
@@ -61,14 +61,14 @@ class SituationMap:
     ``levels`` are the lengths of the codes of areas that have findings of their own."""
 
     def __init__(
-        self, rule: str, *, lingers_ms: int, area_digits: int, community_digits: int, levels: tuple[int, ...] = ()
+        self, rule: str, *, lingers_ms: int, area_digits: int, street_digits: int, levels: tuple[int, ...] = ()
     ) -> None:
         self.rule = rule
         self.spots: dict[str, Spot] = {}
         self.begun: dict[str, Begun] = {}
         self._lingers_ms = lingers_ms
-        self._area_digits, self._community_digits = area_digits, community_digits
-        self._levels = sorted({community_digits, *levels})
+        self._area_digits, self._street_digits = area_digits, street_digits
+        self._levels = sorted({street_digits, *levels})
         self._links: dict[str, set[str]] = defaultdict(set)
         self._under: dict[str, set[str]] = defaultdict(set)
         self._members: dict[str, set[str]] = defaultdict(set)
@@ -174,18 +174,18 @@ class SituationMap:
                 yield other
 
     def around(self, cell: str) -> Iterator[str]:
-        """Yield what is connected with a cell, or with a community: rules 1 and 2."""
+        """Yield what is connected with a cell, or with a street: rules 1 and 2."""
         if cell in self.spots:
             yield from self.touching(cell)
             if self.spots[cell].diffuse:
-                yield f"{cell[: self._community_digits]}{COMMUNITY}"
+                yield f"{cell[: self._street_digits]}{STREET}"
                 yield from (place for place in self._places(cell) if place in self.spots)
                 yield from self._under.get(cell, ())
-        elif cell.endswith(COMMUNITY):
-            yield from self._under.get(cell.removesuffix(COMMUNITY), ())
+        elif cell.endswith(STREET):
+            yield from self._under.get(cell.removesuffix(STREET), ())
 
     def _all_around(self, cell: str) -> Iterator[str]:
-        """Yield what is connected with a cell, a community or a situation."""
+        """Yield what is connected with a cell, a street or a situation."""
         yield from self.around(cell)
         yield from self._members.get(cell, ())
         if cell in self.spots and self.spots[cell].situation:
@@ -227,5 +227,5 @@ class SituationMap:
                 self._under[place].add(cell)
 
     def _places(self, cell: str) -> Iterator[str]:
-        """Yield the community and the areas that a cell, or a smaller area, lies in."""
+        """Yield the street and the areas that a cell, or a smaller area, lies in."""
         return (cell[:digits] for digits in self._levels if digits <= len(cell))

@@ -66,7 +66,7 @@ class Situations:
                 rule,
                 lingers_ms=int(situate.clear_after_secs * 1000),
                 area_digits=config.grid.area_digits,
-                community_digits=config.grid.community_digits,
+                street_digits=config.grid.street_digits,
                 levels=levels_of(config),
             )
             for rule in RULES

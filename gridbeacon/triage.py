@@ -18,12 +18,13 @@ from gridbeacon.budget import (
     tail_of,
 )
 from gridbeacon.config import AlarmBudget
+from gridbeacon.feedback import MOST_LENIENT, Feedback, Past
 from gridbeacon.model import Born, Decision, Signal, SignalBatch
-from gridbeacon.places import AREA, class_of, pool_of, source_of
+from gridbeacon.places import class_of, is_together, pool_of, source_of
 from gridbeacon.reasons import BudgetReason
 from gridbeacon.tails import Tail
 
-LEDGER, CENSUS, TAIL = "ledger", "census", "tail"
+LEDGER, CENSUS, TAIL, FEEDBACK = "ledger", "census", "tail", "feedback"
 """The kinds of records of its state."""
 
 
@@ -76,6 +77,7 @@ class Triage:
 
     def __init__(self, budget: AlarmBudget) -> None:
         self._budget = budget
+        self.feedback = Feedback()
         self._ledger = Ledger()
         self._census: dict[str, dict[str, int]] = {}
         self._tails: dict[str, Tail] = {}
@@ -90,6 +92,7 @@ class Triage:
         records: list[tuple[bytes, bytes | None]] = [(LEDGER.encode(), msgspec.json.encode(self._ledger))]
         for kind, name in sorted(self._changed):
             records.append((f"{kind}:{name}".encode(), msgspec.json.encode(kept[kind][name])))
+        records += [(f"{FEEDBACK}:{key}".encode(), value) for key, value in self.feedback.changed()]
         self._changed.clear()
         return records
 
@@ -98,6 +101,8 @@ class Triage:
         if kind == LEDGER:
             self._ledger = msgspec.json.decode(value, type=Ledger)
             self._fit()
+        elif kind == FEEDBACK:
+            self.feedback.restore(name, value)
         elif kind == TAIL:
             self._tails[name] = msgspec.json.decode(value, type=Tail)
         else:
@@ -151,12 +156,13 @@ class Triage:
         one = Candidate(signal.series, source_of(signal.series), score, tail.rate(score), since_ms)
         tail.add(score, now_ms)
         around = (cell, *signal.near)
+        # What is in a sum is no witness for it, nor the sum for its parts.
         standing = {
             held.candidate.series: (name, k, held)
             for name in around
             if name in places
             for k, held in places[name].standing(now_ms)
-            if (name, k) != (cell, key) and not (_of_area(one) or _of_area(held.candidate))
+            if (name, k) != (cell, key) and not (is_together(one.source) or is_together(held.candidate.source))
         }
         decision = self._decide(cell, metric_class, one, [held for *_, held in standing.values()], around, now_ms)
         told_already = before is not None and before.decision.told and before.ended_ms is None
@@ -164,6 +170,10 @@ class Triage:
         if told_already or (decision.told and any(one.told_ms is not None for one in same)):
             decision = msgspec.structs.replace(decision, reason=BudgetReason.SAME_SITUATION)
         place.held[key] = held = Held(signal, one, decision)
+        factor = self.feedback.factor(signal.series, now_ms)
+        if decision.told or decision.rate <= decision.limit / factor * MOST_LENIENT:
+            limit = decision.limit / factor
+            self.feedback.remember(Past(now_ms, cell, signal.series, decision.rate, limit, decision.reason))
         if not decision.told:
             return []
         told = [(cell, key, held)]
@@ -187,6 +197,7 @@ class Triage:
         rate, partners = false_alarm_rate(one, (held.candidate for held in others), series, nearby)
         share = self._here[number] / series
         limit, left = self._ledger.pools[number].limit(pool_budget(self._budget, number), share, now_ms)
+        limit *= self.feedback.factor(one.series, now_ms)
         reason = BudgetReason.TOLD
         if rate > limit:
             reason = BudgetReason.TOO_COMMON
@@ -203,11 +214,6 @@ class Triage:
         count, ledger = len(self._here), self._ledger
         ledger.pools = (ledger.pools + [Pool() for _ in range(count)])[:count]
         ledger.series = (ledger.series + [0] * count)[:count]
-
-
-def _of_area(one: Candidate) -> bool:
-    """Return whether it is of an area: what is in a sum is no witness for it, nor the sum for its parts."""
-    return one.source.startswith(f"{AREA}/")
 
 
 def _order(one: tuple[int, Born | tuple[int, int]]) -> tuple[int, str, str]:

@@ -17,6 +17,7 @@ from gridbeacon.model import (
     GridEvent,
     Notice,
     Silence,
+    SituationReport,
     Verdict,
     plain,
     to_json,
@@ -154,6 +155,14 @@ def alerts(found: Iterable[Alert]) -> Columns:
             "changed_at": a.changed_ms,
             "cleared_at": a.cleared_ms,
             "headline": a.headline,
+            "situation_id": a.situation_id,
+            "kind": str(a.kind),
+            "trend": str(a.trend),
+            "centre": a.centre or a.cell,
+            "cells": list(a.cells),
+            "findings": a.findings,
+            "follows": a.follows,
+            "merged_into": a.merged_into,
             "evidence": to_json(plain(a.evidence)).decode(),
             "assignee": a.assignee,
             "disposition": str(a.disposition or ""),
@@ -211,6 +220,37 @@ def silences(found: Iterable[tuple[Silence, int]]) -> Columns:
             "source": str(s.source),
         }
         for s, version in found
+    )
+
+
+def situations(found: Iterable[SituationReport]) -> Columns:
+    """Return one row per report of a situation."""
+    return _columns(
+        {
+            "situation_id": r.situation.situation_id,
+            "version": r.version,
+            "rule": r.situation.rule,
+            "area": r.area,
+            "cell": r.situation.centre,
+            "begun_in": r.situation.cell,
+            "cells": list(r.situation.cells),
+            "kind": str(r.situation.kind),
+            "level": int(r.situation.level),
+            "highest_level": int(r.highest_level),
+            "reason": str(r.situation.reason),
+            "certainty": str(r.situation.certainty),
+            "state": str(r.state),
+            "trend": str(r.situation.trend),
+            "opened_at": r.situation.opened_ms,
+            "changed_at": r.changed_ms,
+            "alert_id": r.alert_id,
+            "follows": r.situation.follows,
+            "merged_into": r.merged_into,
+            "findings": r.situation.findings,
+            "sentence": r.situation.headline,
+            "evidence": to_json(plain(r.situation.evidence)).decode(),
+        }
+        for r in found
     )
 
 

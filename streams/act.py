@@ -6,16 +6,19 @@ has happened, or was refused, when its answer has come. Sent again with the same
 
 import asyncio
 import contextlib
+import time
+import uuid
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from gridbeacon.config import Config
-from gridbeacon.errors import Transient
-from gridbeacon.model import Action, AlertEvent, Asked, Silence, Transition
+from gridbeacon.errors import Transient, UsageError
+from gridbeacon.model import Action, AlertEvent, Asked, Silence, Transition, Unsilence
 from gridbeacon.places import area_of_alert, partition_of
+from gridbeacon.reasons import ActionKind, ActionSource, Disposition, Level, Role
 from streams import topics
 from streams.kafka import client_settings, failure
 
@@ -23,7 +26,112 @@ ANSWER_SECS = 15.0
 """An answer takes a fraction of a second; a role that restarts takes a few."""
 REQUEST_MS = 10_000
 
+LONGEST = {"note": 4000, "reason": 4000, "actor": 200, "owner": 200, "assignee": 200, "action_id": 100}
+"""Characters at most: an action is read by people, and kept with its alert."""
+
+Wish = TypeVar("Wish", Action, Silence, Unsilence)
 _transition = msgspec.json.Decoder(Transition)
+
+
+def new_action(
+    kind: ActionKind,
+    alert_id: str,
+    *,
+    actor: str,
+    role: Role,
+    source: ActionSource = ActionSource.CLI,
+    action_id: str | None = None,
+    version: int | None = None,
+    note: str = "",
+    assignee: str = "",
+    disposition: Disposition | None = None,
+) -> Action:
+    """Return an action of now, with an id of its own unless it has one. Raises ``UsageError`` on what is too long."""
+    return _short(
+        Action(
+            action_id=action_id or _new_id("act"),
+            alert_id=alert_id,
+            kind=kind,
+            actor=actor,
+            role=role,
+            sent_ms=_now_ms(),
+            version=version,
+            note=note,
+            assignee=assignee,
+            disposition=disposition,
+            source=source,
+        )
+    )
+
+
+def new_silence(
+    *,
+    owner: str,
+    reason: str,
+    ends_ms: int,
+    role: Role,
+    starts_ms: int | None = None,
+    cells: str = "",
+    rule: str = "",
+    up_to: Level = Level.ORANGE,
+    source: ActionSource = ActionSource.CLI,
+    silence_id: str | None = None,
+) -> Silence:
+    """Return a silence that is asked for now; ``starts_ms`` None begins it at once. Raises as ``new_action``."""
+    now_ms = _now_ms()
+    return _short(
+        Silence(
+            silence_id=silence_id or _new_id("silence"),
+            owner=owner,
+            reason=reason,
+            starts_ms=now_ms if starts_ms is None else starts_ms,
+            ends_ms=ends_ms,
+            sent_ms=now_ms,
+            role=role,
+            cells=cells,
+            rule=rule,
+            up_to=up_to,
+            source=source,
+        )
+    )
+
+
+def new_unsilence(
+    silence_id: str,
+    *,
+    actor: str,
+    role: Role,
+    note: str = "",
+    source: ActionSource = ActionSource.CLI,
+    action_id: str | None = None,
+) -> Unsilence:
+    """Return the wish of now that a silence ends. Raises as ``new_action``."""
+    return _short(
+        Unsilence(
+            action_id=action_id or _new_id("act"),
+            silence_id=silence_id,
+            actor=actor,
+            role=role,
+            sent_ms=_now_ms(),
+            note=note,
+            source=source,
+        )
+    )
+
+
+def _short(asked: Wish) -> Wish:
+    for name, longest in LONGEST.items():
+        if len(getattr(asked, name, "")) > longest:
+            raise UsageError(f"{name.replace('_', ' ')} is longer than {longest} characters; shorten it")
+    return asked
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex}"
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def partitions_of(asked: Asked, config: Config) -> list[int]:

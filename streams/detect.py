@@ -7,7 +7,7 @@ import msgspec
 from detectors.observer import Observed, Observer
 from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
-from gridbeacon.model import Born, PlaceSum, ReportCount, Sensor, Signal, SignalBatch, Tick
+from gridbeacon.model import Born, CellResidual, PlaceSum, ReportCount, Sensor, Signal, SignalBatch, Tick
 from gridbeacon.places import area_of, partition_of, pool_of
 from streams import telemetry, topics
 from streams.frames import Scored, decode_frame, encode_scored
@@ -72,11 +72,15 @@ class DetectMachine(Machine):
         sums: dict[int, list[PlaceSum]] = {}
         for together in observed.sums:
             sums.setdefault(partition_of(area_of(together.place, digits), count), []).append(together)
+        cells: dict[int, list[CellResidual]] = {}
+        for residual in observed.cells:
+            cells.setdefault(partition_of(area_of(residual.cell, digits), count), []).append(residual)
         reports: dict[int, list[ReportCount]] = {}
         for counted in observed.counts:
             reports.setdefault(partition_of(area_of(counted.cell, digits), count), []).append(counted)
         batches: list[tuple[int, SignalBatch]] = []
-        for number in range(count) if observed.tick is not None or born else sorted({*split, *sums, *reports}):
+        more = {*split, *sums, *cells, *reports}
+        for number in range(count) if observed.tick is not None or born else sorted(more):
             batch = SignalBatch(
                 partition=self._partition,
                 offset=offset,
@@ -85,6 +89,7 @@ class DetectMachine(Machine):
                 tick=self._passed(observed.tick),
                 born=tuple(born.get(number, ())),
                 sums=tuple(sums.get(number, ())),
+                cells=tuple(cells.get(number, ())),
                 counts=tuple(reports.get(number, ())),
                 pools=tuple((*key, more) for key, more in sorted(pools.items())),
             )

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from gridbeacon.errors import Fatal
 from gridbeacon.frame import Frame, Judged, Rows
-from gridbeacon.model import GridEvent, Sensor, Tick
+from gridbeacon.model import GridEvent, Lesson, Sensor, Tick
 
 FORMAT = 2
 HEADER = b"gridbeacon"
@@ -60,6 +60,7 @@ class FrameHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     sensors: tuple[Sensor, ...] = ()
     events: tuple[GridEvent, ...] = ()
     ticks: tuple[Tick, ...] = ()
+    lessons: tuple[Lesson, ...] = ()
 
 
 class ScoredHeader(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,6 +134,7 @@ def encode_frame(frame: Frame) -> bytes:
         sensors=frame.sensors,
         events=frame.events,
         ticks=frame.ticks,
+        lessons=frame.lessons,
     )
     return encode_columns(_ROW_FIELDS, [getattr(rows, name) for name, _ in _ROW_FIELDS], msgspec.json.encode(header))
 
@@ -153,6 +155,7 @@ def decode_frame(raw: bytes) -> Frame:
         sensors=header.sensors,
         events=header.events,
         ticks=header.ticks,
+        lessons=header.lessons,
     )
 
 

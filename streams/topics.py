@@ -13,6 +13,7 @@ OBSERVATIONS = "observations"
 SCORES = "scores"
 SIGNALS = "signals"
 ALERTS = "alerts"
+SITUATIONS = "situations"
 DELIVERIES = "deliveries"
 FORECASTS = "forecasts"
 FORECAST_REQUESTS = "forecast.requests"
@@ -55,10 +56,18 @@ def topics(config: Config) -> tuple[Topic, ...]:
         topic(TRAFFIC_COUNTS, t.source_partitions, keep, "traffic counts", "producers", "ingest"),
         topic(CROWD_METRICS, t.source_partitions, keep, "crowd metrics", "producers", "ingest"),
         topic(DEAD_LETTERS, t.source_partitions, keep, "rejected records, with the reason", "ingest, store", "store"),
-        topic(OBSERVATIONS, t.observations_partitions, keep, "frames, by source", "ingest", "detect"),
+        topic(
+            OBSERVATIONS,
+            t.observations_partitions,
+            keep,
+            "frames, by source; lessons of feedback",
+            "ingest, situate",
+            "detect",
+        ),
         topic(SCORES, t.observations_partitions, keep, "frames with their verdicts; fits", "detect, forecast", both),
         topic(SIGNALS, t.signals_partitions, keep, "findings and time, by area", "detect, forecast", "situate"),
         topic(ALERTS, t.alerts_partitions, keep, "transitions and notices, by alert", "situate", "notify, store, api"),
+        topic(SITUATIONS, t.alerts_partitions, keep, "situations as they stand", "situate", "store"),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store, api"),
         topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
         topic(

@@ -13,6 +13,7 @@ import msgspec
 from gridbeacon.model import Alert, AlertEvent, Delivery, Silence, Tick, Transition
 from gridbeacon.reasons import ConditionState, HandlingState, Level
 from gridbeacon.watermark import Watermark
+from sinks.orders import order_of
 
 MOST_CASES = 20_000
 """Alerts that are kept; past it those go that are over and closed, then those that are over, the oldest first."""
@@ -120,6 +121,8 @@ class View:
         if offset <= self.at.get(partition, -1):
             return None
         self.at[partition] = offset
+        if order_of(value) is not None:  # meant for role notify alone
+            return None
         transition = _transition.decode(value)
         alert, event = transition.alert, transition.event
         # A role that began anew says again what it had said, from the same position of its own log.
@@ -154,6 +157,8 @@ class View:
         self._delivered[partition] = offset
         delivery = _delivery.decode(value)
         case = self.cases.get(delivery.alert_id)
+        if not delivery.notice_id:  # the state of an endpoint
+            return
         if case is not None:
             case.deliveries.append(delivery)
             self.rev += 1

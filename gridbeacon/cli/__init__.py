@@ -6,7 +6,24 @@ import sys
 
 import typer
 
-from gridbeacon.cli import api, dashboards, data, database, fixture, look, review, run, score, setup, sql, train
+from gridbeacon.cli import (
+    alerts,
+    api,
+    dashboards,
+    data,
+    database,
+    deliveries,
+    fixture,
+    look,
+    review,
+    run,
+    score,
+    setup,
+    silences,
+    sql,
+    train,
+    webhook,
+)
 from gridbeacon.errors import STAY_DOWN_CODE, ConfigError, Fatal, GridbeaconError, StayDown, UsageError
 
 #: What a script may rely on. 2 is also what the command line's own parser says.
@@ -27,7 +44,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for module in (run, setup, data, train, score, look, sql, database, api, dashboards, review, fixture):
+for module in (
+    run,
+    setup,
+    data,
+    train,
+    score,
+    alerts,
+    silences,
+    look,
+    deliveries,
+    webhook,
+    sql,
+    database,
+    api,
+    dashboards,
+    review,
+    fixture,
+):
     module.register(app)
 
 

@@ -22,6 +22,7 @@ ConfigOption = Annotated[
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Directory of all data, instead of data_dir of the configuration.")
 ]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Rows at most.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
@@ -73,3 +74,18 @@ def shown(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     return "" if value is None else str(value)
+
+
+def rows_of(file: Path | None, columns: tuple[str, ...], sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a question to ClickHouse, by column."""
+    from sinks.clickhouse import query
+
+    return [dict(zip(columns, row, strict=True)) for row in query(config_of(file), sql, parameters)]
+
+
+def show_rows(found: list[dict[str, Any]], columns: tuple[str, ...], json: bool, *, empty: str) -> None:
+    """Print rows as a table, or as JSON."""
+    if json:
+        print_json(found)
+    else:
+        print_table(columns, [list(row.values()) for row in found], empty=empty)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gridbeacon.cli.webhook import webhook_states
 from gridbeacon.config import Config
 from gridbeacon.errors import GridbeaconError
 from sinks.clickhouse import query
@@ -78,8 +79,9 @@ def _data(config: Config) -> dict[str, Any]:
     refused = query(config, f"SELECT count() FROM dead_letters FINAL WHERE {hour}")[0][0]  # noqa: S608 - our own words
     undelivered = query(
         config,
-        "SELECT count() FROM (SELECT notice_id, endpoint, argMax(outcome, attempted_at) AS last FROM deliveries FINAL "
-        "GROUP BY notice_id, endpoint) WHERE last != 'delivered'",
+        "SELECT count() FROM (SELECT notice_id, endpoint, argMax(outcome, (attempted_at, attempt)) AS last "
+        "FROM deliveries FINAL WHERE notice_id != '' GROUP BY notice_id, endpoint) "
+        "WHERE last NOT IN ('delivered', 'superseded')",
     )[0][0]
     return {
         "observations_stored": stored,
@@ -87,6 +89,10 @@ def _data(config: Config) -> dict[str, Any]:
         "newest_observation": newest if stored else None,
         "dead_letters_last_hour": refused,
         "notices_not_delivered": undelivered,
+        "webhooks_disabled": ", ".join(
+            f"{hook['name']} ({hook['state']})" for hook in webhook_states(config) if hook["state"] != "enabled"
+        )
+        or "none",
     }
 
 

@@ -1,102 +1,33 @@
-"""Commands that look at what the engine found, refused and does: alerts, dead-letters, status."""
+"""Commands that look at what the engine refused and how it does: dead-letters, status."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
-import msgspec
 import typer
 
-from gridbeacon.cli.common import ConfigOption, DataOption, JsonOption, config_of, print_json, print_table, shown
+from gridbeacon.cli.common import (
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    LimitOption,
+    config_of,
+    print_json,
+    print_table,
+    rows_of,
+    show_rows,
+    shown,
+)
 from gridbeacon.errors import UsageError
-
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="Rows at most.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    alerts = typer.Typer(help="What people were, or would be, told about.", no_args_is_help=True)
-    alerts.command("list")(alerts_list)
-    alerts.command("show")(alerts_show)
-    app.add_typer(alerts, name="alerts")
     letters = typer.Typer(help="Records that were refused, and why.", no_args_is_help=True)
     letters.command("list")(letters_list)
     letters.command("show")(letters_show)
     letters.command("replay")(letters_replay)
     app.add_typer(letters, name="dead-letters")
     app.command()(status)
-
-
-def alerts_list(
-    *,
-    everything: Annotated[bool, typer.Option("--all", help="Cleared ones too.")] = False,
-    limit: LimitOption = 50,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """List the alerts whose condition is not over, the worst first."""
-    columns = ("alert_id", "level", "condition_state", "cell", "rule", "opened_at", "changed_at", "headline")
-    where = "" if everything else "WHERE condition_state != 'cleared'"
-    found = _rows(
-        config,
-        columns,
-        f"SELECT {', '.join(columns)} FROM alerts FINAL {where} "  # noqa: S608 - our own words alone
-        "ORDER BY level DESC, opened_at DESC LIMIT %(limit)s",
-        {"limit": limit},
-    )
-    _show(found, columns, json, empty="no open alert" if not everything else "no alert")
-
-
-def alerts_show(
-    alert_id: Annotated[str, typer.Argument(help="As `alerts list` says it.")],
-    *,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """Show one alert: how it stands, the evidence, every transition, notice and delivery."""
-    names = "alert_id rule cell level highest_level condition_state handling_state certainty mode opened_at changed_at"
-    columns = (*names.split(), "cleared_at", "headline", "evidence")
-    key = {"id": alert_id}
-    found = _rows(
-        config,
-        columns,
-        f"SELECT {', '.join(columns)} FROM alerts FINAL WHERE alert_id = %(id)s",  # noqa: S608
-        key,
-    )
-    if not found:
-        raise UsageError(f"there is no alert {alert_id!r}; see gridbeacon alerts list --all")
-    alert = found[0]
-    alert["evidence"] = msgspec.json.decode(alert["evidence"])
-    steps = ("version", "at", "event", "reason", "level_from", "level_to", "condition_to", "notice_id", "held")
-    tries = ("sequence", "endpoint", "attempt", "attempted_at", "status", "outcome", "detail")
-    events = _rows(
-        config,
-        steps,
-        f"SELECT {', '.join(steps)} FROM alert_events FINAL WHERE alert_id = %(id)s ORDER BY version",  # noqa: S608
-        key,
-    )
-    deliveries = _rows(
-        config,
-        tries,
-        f"SELECT {', '.join(tries)} FROM deliveries FINAL WHERE alert_id = %(id)s "  # noqa: S608
-        "ORDER BY sequence, attempted_at",
-        key,
-    )
-    if json:
-        print_json({**alert, "events": events, "deliveries": deliveries})
-        return
-    evidence = alert.pop("evidence")
-    for name, value in alert.items():
-        sys.stdout.write(f"{name:16} {shown(value)}\n")
-    sys.stdout.write("\nEvidence\n")
-    print_table(
-        ("layer", "level", "text", "source record"),
-        [(e["layer"], e["level"], e.get("text", e["series"]), "/".join(map(str, e["lineage"]))) for e in evidence],
-        empty="none stands any more",
-    )
-    sys.stdout.write("\nTransitions\n")
-    print_table(steps, [list(row.values()) for row in events], empty="none")
-    sys.stdout.write("\nDeliveries\n")
-    print_table(tries, [list(row.values()) for row in deliveries], empty="none")
 
 
 def letters_list(
@@ -108,14 +39,14 @@ def letters_list(
 ) -> None:
     """List refused records, the latest first."""
     columns = ("id", "rejected_at", "reason", "detail", "body_bytes")
-    found = _rows(
+    found = rows_of(
         config,
         columns,
         f"SELECT {_LETTER_ID} AS id, rejected_at, reason, detail, body_bytes FROM dead_letters FINAL "  # noqa: S608
         "WHERE %(reason)s = '' OR reason = %(reason)s ORDER BY rejected_at DESC LIMIT %(limit)s",
         {"reason": reason or "", "limit": limit},
     )
-    _show(found, columns, json, empty="no dead letter")
+    show_rows(found, columns, json, empty="no dead letter")
 
 
 def letters_show(
@@ -128,7 +59,7 @@ def letters_show(
     from base64 import b64decode
 
     columns = ("id", "rejected_at", "reason", "stage", "detail", "body_bytes", "body")
-    found = _rows(
+    found = rows_of(
         config,
         columns,
         f"SELECT {_LETTER_ID} AS id, rejected_at, reason, stage, detail, body_bytes, base64Encode(body) "  # noqa: S608
@@ -166,7 +97,7 @@ def letters_replay(
     from streams.topics import SOURCES
 
     settings = config_of(config)
-    found = _rows(
+    found = rows_of(
         config,
         ("topic", "body"),
         "SELECT topic, base64Encode(body) FROM dead_letters FINAL WHERE stage = 'decode' AND body != '' "  # noqa: S608
@@ -212,16 +143,3 @@ def status(json: JsonOption = False, config: ConfigOption = None, data: DataOpti
 
 
 _LETTER_ID = "concat(topic, '/', toString(partition), '/', toString(offset), '/', toString(item))"
-
-
-def _rows(config: Any, columns: tuple[str, ...], sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    from sinks.clickhouse import query
-
-    return [dict(zip(columns, row, strict=True)) for row in query(config_of(config), sql, parameters)]
-
-
-def _show(found: list[dict[str, Any]], columns: tuple[str, ...], json: bool, *, empty: str) -> None:
-    if json:
-        print_json(found)
-    else:
-        print_table(columns, [list(row.values()) for row in found], empty=empty)

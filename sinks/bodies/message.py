@@ -52,6 +52,15 @@ class Cap(msgspec.Struct, frozen=True, rename="camel"):
     certainty: str = "Unknown"
 
 
+class Member(msgspec.Struct, frozen=True):
+    """Another alert that the same notice tells of."""
+
+    alert_id: str = ""
+    level: str = "none"
+    cell: str = ""
+    headline: str = ""
+
+
 class Data(msgspec.Struct, frozen=True):
     """``data`` of the standard body. What a notice does not say has the default: new fields may come, none goes."""
 
@@ -73,6 +82,10 @@ class Data(msgspec.Struct, frozen=True):
     mode: str = "live"
     condition_state: str = "active"
     handling_state: str = "new"
+    actor: str = ""
+    note: str = ""
+    group_count: int = 0
+    group: tuple[Member, ...] = ()
     opened_at: str = ""
     cleared_at: str | None = None
     cap: Cap = Cap()

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+from gridbeacon.lifecycle import ENGINE
 from gridbeacon.reasons import Level
-from sinks.bodies.message import CLEARED, Finding, Message
+from sinks.bodies.message import CLEARED, Finding, Member, Message
 
 LEVELS: dict[str, dict[Level, str]] = {
     "zh": {
@@ -42,6 +43,9 @@ TYPES: dict[str, dict[str, str]] = {
         "alert.cleared": "cleared",
         "alert.repeated": "still active, nobody has taken it",
         "alert.escalated": "escalated: not acknowledged in time",
+        "alert.acknowledged": "acknowledged",
+        "alert.resolved": "resolved",
+        "alert.closed": "closed",
     },
 }
 HANDLING_ZH = {
@@ -104,8 +108,8 @@ MODES = {
     "en": {"replay": "[REPLAY] ", "exercise": "[EXERCISE] ", "test": "[TEST] "},
 }
 LABELS = {
-    "zh": ("网格", "级别", "趋势", "处置", "时间", "编号", "依据", "另有 {} 项"),
-    "en": ("Cell", "Level", "Trend", "Handling", "Time", "Alert", "Evidence", "and {} more"),
+    "zh": ("网格", "级别", "趋势", "处置", "时间", "编号", "依据", "另有 {} 项", "同时"),
+    "en": ("Cell", "Level", "Trend", "Handling", "Time", "Alert", "Evidence", "and {} more", "At the same time"),
 }
 FINDINGS_MAX = 5
 """A chat message is read on a phone: the worst few findings are enough to act on."""
@@ -161,7 +165,7 @@ def finding_line(finding: Finding, language: str) -> str:
 def markdown(message: Message, language: str, timezone: str) -> list[str]:
     """Return the lines of a chat message below its title, in the markup that WeCom, DingTalk and Feishu share."""
     data = message.data
-    cell, level, trend, handling, time, number, evidence, more = LABELS[language]
+    cell, level, trend, handling, time, number, evidence, more, others = LABELS[language]
     before = LEVELS[language][Level[data.previous_level.upper()]]
     now = LEVELS[language][Level[data.level.upper()]]
     change = f"{before} → {now}" if data.previous_level not in ("none", data.level) else now
@@ -171,6 +175,11 @@ def markdown(message: Message, language: str, timezone: str) -> list[str]:
     found = [f"- {finding_line(one, language)}" for one in data.evidence[:FINDINGS_MAX]]
     if (rest := data.evidence_count - len(found)) > 0:
         found.append(f"- {more.format(rest)}")
+    group = [f"- {_member(one, language)}" for one in data.group[:FINDINGS_MAX]]
+    if (rest := data.group_count - len(group)) > 0:
+        group.append(f"- {more.format(rest)}")
+    if data.actor not in ("", ENGINE):
+        state += f" ({data.actor})" + (f": {data.note}" if data.note else "")
     lines = [] if language == "zh" and found else [plain(data.headline)]
     lines += [
         f"**{cell}** {plain(message.place)}" + (f" +{len(data.cells) - 1}" if len(data.cells) > 1 else ""),
@@ -180,7 +189,13 @@ def markdown(message: Message, language: str, timezone: str) -> list[str]:
         f"**{time}** {civil(message.at_ms, timezone)}",
         f"**{number}** {data.alert_id} #{data.sequence}",
     ]
-    return lines + ([f"**{evidence}**", *found] if found and message.type != CLEARED else [])
+    lines += [f"**{evidence}**", *found] if found and message.type != CLEARED else []
+    return lines + ([f"**{others}**", *group] if group else [])
+
+
+def _member(member: Member, language: str) -> str:
+    level = LEVELS[language][Level[member.level.upper()]]
+    return plain(f"{level} {member.cell}" + (f": {member.headline}" if language == "en" else ""))
 
 
 def civil(time_ms: int, timezone: str) -> str:

@@ -9,16 +9,27 @@ import pytest
 
 from gridbeacon.config import ClickHouse, Config
 from gridbeacon.errors import ConfigError, GridbeaconError, Transient
-from gridbeacon.model import Alert, DeadLetter, Delivery, GridEvent, Notice, Position
+from gridbeacon.model import (
+    Alert,
+    DeadLetter,
+    Delivery,
+    GridEvent,
+    Notice,
+    Position,
+    Situation,
+    SituationReport,
+)
 from gridbeacon.reasons import (
     Certainty,
     ConditionState,
     HandlingState,
     Level,
     Mode,
+    Reason,
     Rejection,
     Stage,
 )
+from gridbeacon.rollup import roll_up
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink, connect, query
 from sinks.memory import MemorySink
@@ -184,6 +195,55 @@ def test_a_newer_database_and_changed_files_are_refused(database: Config) -> Non
     client.execute("INSERT INTO schema_migrations (number, name, checksum) VALUES", [(1, "other", "x")])
     with pytest.raises(ConfigError, match="another form"):
         migrate(database)
+
+
+def test_levels_roll_up_the_tree_of_the_grid(database: Config) -> None:
+    def report(name: str, cells: tuple[str, ...], level: Level, version: int = 1, **more: Any) -> SituationReport:
+        situation = Situation(
+            situation_id=name,
+            cell=cells[0],
+            centre=cells[-1],
+            cells=cells,
+            rule="safety",
+            level=level,
+            reason=Reason.DENSITY,
+            certainty=Certainty.OBSERVED,
+            data_lost=False,
+            headline=f"{name} is {level.word}",
+            evidence=(),
+            opened_ms=1_700_000_000_000,
+        )
+        about = {"area": "310199", "highest_level": level, "changed_ms": 1_700_000_000_000, "alert_id": "a"}
+        return SituationReport(situation=situation, version=version, **{"state": ConditionState.ACTIVE} | about | more)
+
+    one, two, far = "310199001001001", "310199001002001", "310199002001001"
+    reports = [
+        report("s-1", (one, two), Level.YELLOW),
+        report("s-2", (two,), Level.RED, state=ConditionState.UNKNOWN),
+        report("s-3", (far,), Level.BLUE),
+        report("s-4", (far,), Level.RED),
+        report("s-4", (far,), Level.NONE, 2, state=ConditionState.CLEARED),
+    ]
+    ClickHouseSink(database).write("situations", rows.situations(reports), "s")
+    found = query(
+        database,
+        "SELECT place, level, situations, unknown, worst FROM level_now WHERE startsWith(place, '310199') "
+        "ORDER BY digits, place",
+    )
+    red, yellow, blue = "s-2 is red", "s-1 is yellow", "s-3 is blue"
+    assert found == [
+        ("310199", "red", 3, 1, red),
+        ("310199001", "red", 2, 1, red),
+        ("310199002", "blue", 1, 0, blue),
+        ("310199001001", "yellow", 1, 0, yellow),
+        ("310199001002", "red", 2, 1, red),
+        ("310199002001", "blue", 1, 0, blue),
+        (one, "yellow", 1, 0, yellow),
+        (two, "red", 2, 1, red),
+        (far, "blue", 1, 0, blue),
+    ]
+    levels = roll_up([(one, two), (two,), (far,)], [Level.YELLOW, Level.RED, Level.BLUE], (6, 9, 12, 15))
+    assert {place: level.word for place, level in levels.items()} == {place: level for place, level, *_ in found}
 
 
 def test_a_migration_that_was_cut_short_is_finished(database: Config) -> None:

@@ -18,11 +18,12 @@ from gridbeacon.config import Config, Notify, Webhook
 from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
 from gridbeacon.notices import EVIDENCE_MAX, NOTICE_TYPES, Telling, standard_body
-from gridbeacon.reasons import Certainty, DeliveryOutcome, Level, Mode, Reason
+from gridbeacon.reasons import ActionKind, Certainty, DeliveryOutcome, Level, Mode, Reason
 from gridbeacon.stages import hold_back
 from sinks.bodies import PROFILES
 from sinks.bodies.cap import NAMESPACE
 from sinks.bodies.message import Setting
+from sinks.callbacks import BODY_MAX_BYTES, STATUS, Callbacks
 from sinks.deliveries import JITTER_SHARE, RETRIED_STATUS, Attempt, Result
 from sinks.outbox import RETRY_AFTER_MAX_SECS
 from sinks.signing import sign
@@ -131,7 +132,7 @@ def test_the_verification_snippet_verifies() -> None:
     exec(blocks("python")[0], namespace)
     verify = namespace["is_from_gridbeacon"]
     assert callable(verify)
-    (body,) = (block.strip().encode() for block in blocks(""))
+    body = blocks("")[0].strip().encode()
     (signature,) = re.findall(r"give `(v1,\S+)`", DOC)
     headers = {"webhook-id": "msg_01", "webhook-timestamp": "1795348800", "webhook-signature": signature}
     assert sign([SECRET], "msg_01", 1795348800, body) == signature
@@ -158,6 +159,24 @@ def test_the_retry_plan_and_its_limits_are_the_defaults() -> None:
     assert f"first {DETAIL_MAX_CHARS} characters" in DOC
     assert f"{EVIDENCE_MAX} at most" in DOC
     assert all(f"`{outcome}`" in DOC for outcome in DeliveryOutcome)
+
+
+def test_the_callback_shown_is_taken_and_its_answers_are_those_that_are_given() -> None:
+    text = next(block for block in blocks("json") if '"alert.dispatch"' in block).encode()
+    request = next(block for block in blocks("") if "POST /callbacks/" in block)
+    given = dict(re.findall(r"^(webhook-[\w]+): (\S+)$", request, re.MULTILINE))
+    given["webhook-signature"] = sign([SECRET], given["webhook-id"], int(given["webhook-timestamp"]), text)
+    hook = Webhook(name="dispatch-centre", url="https://h/", secrets=(SECRET,), callbacks="dispatcher")
+    now_ms = int(given["webhook-timestamp"]) * 1000
+    action = Callbacks(Notify(webhooks=(hook,))).take("dispatch-centre", given, text, now_ms)
+    assert (action.kind, action.version, action.assignee) == ("dispatch", 2, "patrol 4")
+    assert f"`{action.actor}`" in DOC
+    section = DOC.partition("## Callbacks")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| (\d+) \| `(\w+)` \|", section, re.MULTILINE)) == {
+        (str(status), refusal) for refusal, status in STATUS.items()
+    }
+    assert all(f"`{kind}`" in section for kind in ActionKind)
+    assert str(BODY_MAX_BYTES) in section
 
 
 def test_the_receiver_shown_receives(tmp_path: Path) -> None:

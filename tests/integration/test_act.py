@@ -42,6 +42,21 @@ def worker(config: Config, folder: Path) -> "subprocess.Popen[bytes]":
         return subprocess.Popen([*command, "--data", str(folder / "data")], stdout=log, stderr=log)
 
 
+COMMANDS = (
+    (("alerts", "comment", ALERT, "all quiet", "--actor", "wang", "--action-id", "act-7"), 0, "commented by wang"),
+    (("alerts", "verify", ALERT, "--action-id", "act-8"), 2, "refused (illegal_step): verify: it is closed; legal is"),
+    (("alerts", "assign", "310101-0"), 2, "refused (unknown_alert): assign: there is no such alert"),
+    (("silences", "add", "--reason", "drill"), 2, "refused (end_missing): a silence needs an end"),
+)
+"""Words, exit code, and what is said, in one sentence."""
+
+
+def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run a command of the command line."""
+    line = [sys.executable, "-m", "gridbeacon", *words, "-c", str(folder / "gridbeacon.yaml")]
+    return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+
+
 async def happen(config: Config, offset: int, *signals: Signal, at_ms: int) -> None:
     """Write what detect would write."""
     batch = SignalBatch(
@@ -114,6 +129,10 @@ async def act(config: Config, folder: Path) -> None:
             )
             assert (await desk.act(silence)).event == Event.SILENCED
         assert (await ask(config, action(6, ActionKind.CLOSE, note="fence mended"))).refusal is None
+        for words, code, said in COMMANDS:
+            done = await asyncio.to_thread(command, folder, *words)
+            assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done
+            assert (done.stdout + done.stderr).count("\n") == 1
     finally:
         situate.terminate()
         situate.wait(30)
@@ -126,6 +145,8 @@ async def act(config: Config, folder: Path) -> None:
         (3, "act-3"): "dispatched",
         (4, "act-5"): "resolved",
         (5, "act-6"): "closed",
+        (6, "act-7"): "commented",
+        (6, "act-8"): "refused",
     }
 
 

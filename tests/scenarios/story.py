@@ -6,6 +6,8 @@ A story is a file in ``stories/``. Its first line says what it is about. Then, o
     sensor CAM-1 in EXIT every 10 s              a camera; ``traffic`` after its name makes it a counter of vehicles
     set situate.clear_after_secs 120             a key of the configuration
     until 23:30                                  time goes on to here (else ten minutes past the last line)
+    history CAM-1 people 100 for 21 days         what was measured before, about so many, at each interval
+    calendar 18:00-23:30 expects 6 times in EXIT what is announced: so many times as much as usual
 
     22:10-22:20 CAM-1 density 1.0 to 4.4         measured, at each interval of the sensor, rising evenly
     22:10 CAM-1 density 3.2                      measured once
@@ -13,6 +15,8 @@ A story is a file in ``stories/``. Its first line says what it is about. Then, o
     22:15 CAM-1 found density yellow 3.2         a finding of detect itself: reason, level (none ends it), value
     22:15 CAM-1 people unusual 80 for 20         a learned finding: value and what is expected; ``score 1.2`` may follow
     22:40 CAM-1 people usual                     and its end
+
+What people do is written as ``people.py`` says.
 
 After a line ``told`` stand all transitions of alerts in order, and nothing else is told:
 
@@ -35,12 +39,14 @@ import numpy as np
 
 from detectors.observer import Observer
 from gridbeacon.assessor import Assessor
+from gridbeacon.calendar import Calendar, Occurrence, Scope, Window
 from gridbeacon.config import Config
 from gridbeacon.frame import Frame, Rows
 from gridbeacon.model import GridEvent, Position, Sensor, Signal, SignalBatch, Tick, Transition
-from gridbeacon.reasons import Level, Reason
+from gridbeacon.reasons import CalendarMode, Level, Reason
 from gridbeacon.situation import SAFETY
 from gridbeacon.vocabulary import METRIC_NUMBER, Kind, series_name
+from tests.scenarios import people
 
 STORIES = Path(__file__).parent / "stories"
 DAY_MS = round(datetime(2026, 3, 2, tzinfo=UTC).timestamp() * 1000)
@@ -88,8 +94,11 @@ class Story:
     measured: list[tuple[int, str, str, float]] = field(default_factory=list)
     events: list[GridEvent] = field(default_factory=list)
     found: list[Signal] = field(default_factory=list)
+    deeds: list[people.Deed] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     totals: dict[str, int] = field(default_factory=dict)
+    history: list[tuple[int, str, str, float]] = field(default_factory=list)
+    announced: list[Occurrence] = field(default_factory=list)
     until_ms: int = 0
 
     def name_of(self, cell: str) -> str:
@@ -191,6 +200,40 @@ class Story:
         near = self.near_of(signal.cell)
         self.found.append(msgspec.structs.replace(signal, index=len(self.found), near=near))
 
+    def _act(
+        self,
+        clock: str,
+        actor: str,
+        kind: str,
+        cell: str,
+        version: str | None,
+        to: str | None,
+        word: str | None,
+        twice: str | None,
+        note: str | None,
+    ) -> None:
+        seen, times = None if version is None else int(version), 2 if twice else 1
+        code = self.cells.get(cell, cell)
+        self.deeds.append(people.Deed(at(clock), actor, code, kind, seen, to or "", word, times, note or ""))
+
+    def _silence(self, clock: str, actor: str, cells: str, up_to: str | None, until: str, note: str | None) -> None:
+        more = {"note": note or "", "until_ms": at(until), "up_to": up_to or "orange"}
+        self.deeds.append(people.Deed(at(clock), actor, cells, "silence", **more))  # type: ignore[arg-type]
+
+    def _unsilence(self, clock: str, actor: str) -> None:
+        self.deeds.append(people.Deed(at(clock), actor, "", "unsilence"))
+
+    def _history(self, source: str, metric: str, about: str, days: str) -> None:
+        step = round(self.sensors[source].interval_secs * 1000)
+        first = DAY_MS - int(days) * 86_400_000
+        dice = np.random.default_rng(len(self.history))
+        for time_ms in range(first, DAY_MS, step):
+            self.history.append((time_ms, source, metric, float(dice.poisson(float(about)))))
+
+    def _announce(self, begin: str, end: str, times: str, cell: str) -> None:
+        window = Window("announced", CalendarMode.EXPECTED_LOAD, Scope((self.cells[cell],)), expected=float(times))
+        self.announced.append(Occurrence(at(begin), at(end), window))
+
     def config(self, clock: str) -> Config:
         """Return the configuration of a play."""
         topics = {"observations_partitions": 1, "signals_partitions": 1, "alerts_partitions": 1}
@@ -202,6 +245,8 @@ GRAMMAR: tuple[tuple[str, Callable[..., None]], ...] = (
     (r"sensor (\S+)(?: (crowd|traffic))? in (\S+)(?: every (\d+) s)?", Story._sensor),
     (r"set (\S+) (.+)", Story._set),
     (rf"until {CLOCK}", Story._until),
+    (rf"history (\S+) ({'|'.join(METRICS)}) {_NUMBER} for (\d+) days", Story._history),
+    (rf"calendar {CLOCK}-{CLOCK} expects {_NUMBER} times in (\S+)", Story._announce),
     (
         rf"{CLOCK}(?:-{CLOCK})? (\S+) ({'|'.join(METRICS)}) {_NUMBER}(?: to {_NUMBER})?",
         Story._measure,
@@ -210,6 +255,9 @@ GRAMMAR: tuple[tuple[str, Callable[..., None]], ...] = (
     (rf"{CLOCK} (\S+) found (\S+) (none|blue|yellow|orange|red)(?: {_NUMBER})?", Story._finding),
     (rf"{CLOCK} (\S+) (\S+) unusual {_NUMBER} for {_NUMBER}(?: score {_NUMBER})?", Story._unusual),
     (rf"{CLOCK} (\S+) (\S+) usual(?: (low))?", Story._usual),
+    (rf"{CLOCK} {people.ACT}", Story._act),
+    (rf"{CLOCK} {people.SILENCE}", Story._silence),
+    (rf"{CLOCK} {people.UNSILENCE}", Story._unsilence),
 )
 """Each line of a story, and what it does."""
 
@@ -235,7 +283,7 @@ def read(path: Path) -> Story:
             assert act is not None
             act(story, *match.groups())
     times = [time_ms for time_ms, *_ in story.measured] + [s.time_ms for s in story.found]
-    times += [e.reported_ms for e in story.events]
+    times += [e.reported_ms for e in story.events] + [deed.at_ms for deed in story.deeds]
     story.until_ms = story.until_ms or max(times) + 600_000
     return story
 
@@ -243,11 +291,13 @@ def read(path: Path) -> Story:
 def batches(story: Story, clock: str) -> Iterator[SignalBatch]:
     """Yield what detect sends, tick by tick."""
     config = story.config(clock)
-    observer = Observer(config, 0)
+    observer = Observer(config, 0, Calendar(once=story.announced))
     times = [time_ms for time_ms, *_ in story.measured] + [s.time_ms for s in story.found]
-    times += [e.reported_ms for e in story.events]
+    times += [e.reported_ms for e in story.events] + [deed.at_ms for deed in story.deeds]
     first = min(times) // TICK_MS * TICK_MS
     sensors = tuple(msgspec.structs.replace(s, near=story.near_of(s.grid_id)) for s in story.sensors.values())
+    if story.history:
+        observer.teach(Frame(ingested_ms=first, sensors=sensors, rows=_rows(sorted(story.history), 0)))
     heard = any(story.measured)  # where nothing is measured, no sensor is expected to be heard
     previous = -1
     for offset, time_ms in enumerate(range(first, story.until_ms + 1, TICK_MS)):
@@ -275,20 +325,30 @@ def batches(story: Story, clock: str) -> Iterator[SignalBatch]:
 def play(story: Story, clock: str) -> list[Transition]:
     """Return the transitions of a story; ``clock`` is ``event`` (a replay) or ``arrival`` (live)."""
     assessor = Assessor(story.config(clock), 0)
-    return [t for batch in batches(story, clock) for t in assessor.assess(batch, batch.offset)]
+    deeds = sorted(story.deeds, key=lambda deed: deed.at_ms)
+    out: list[Transition] = []
+    for batch in batches(story, clock):
+        # Room for what people do after it: each message of a log has its own offset.
+        out += assessor.assess(batch, batch.offset * 100)
+        number = 0
+        while deeds and batch.tick is not None and deeds[0].at_ms <= batch.tick.time_ms:
+            number += 2
+            out += people.act(assessor, deeds.pop(0), len(out), batch.offset * 100 + number, out)
+    return out
 
 
 def lines(story: Story, transitions: list[Transition]) -> list[str]:
     """Return the transitions as a story writes them."""
     written = []
     for one in transitions:
-        words = [clock_of(one.event.at_ms), story.name_of(one.alert.cell)]
-        words += [] if one.alert.rule == SAFETY else [one.alert.rule]
+        words = [clock_of(one.event.at_ms)]
+        if one.alert is not None:
+            words.append(story.name_of(one.alert.cell))
+            words += [] if one.alert.rule == SAFETY else [one.alert.rule]
         words.append(str(one.event.event))
-        if one.alert.level:
+        if one.alert is not None and one.alert.level:
             words.append(one.alert.level.word)
-        end = "notice" if one.notice is not None else f"held {one.event.held}"
-        written.append(f"{' '.join(words)}, {end}")
+        written.append(f"{' '.join(words)}, {people.ending(one)}")
     return written
 
 

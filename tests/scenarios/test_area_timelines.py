@@ -1,25 +1,20 @@
 """Time lines of areas: what no sensor can tell by itself and all of them together can, from frames to alerts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
 from gridbeacon.config import AlarmBudget, Config, Detect, Topics
 from gridbeacon.config_forecast import Forecast
-from gridbeacon.frame import Frame, Rows
-from gridbeacon.model import Sensor, Signal, SignalBatch, Tick, Transition
-from gridbeacon.places import partition_of
-from gridbeacon.vocabulary import METRIC_NUMBER, Kind
-from streams.detect import DetectMachine
-from streams.situate import SituateMachine
+from gridbeacon.frame import Frame
+from gridbeacon.model import Sensor, Transition
+from gridbeacon.vocabulary import Kind
+from tests.city import BEGIN_MS, PER_DAY, STEP_MS, Engine, frames, live, play
 
-BEGIN_MS = 1_700_438_400_000  # a Monday, 00:00 UTC
-STEP_MS, PER_DAY, DAYS = 300_000, 288, 9
+DAYS = 9
 COUNTY, FIRST, SECOND = "310101", "310101001001", "310101002001"
-PEOPLE = METRIC_NUMBER[Kind.CROWD, "people_count"]
 SENSORS = tuple(
     Sensor(sensor_id=f"S{n:02d}", kind=Kind.CROWD, grid_id=f"{(FIRST, SECOND)[n % 2]}{n // 4:03d}", interval_secs=300)
     for n in range(32)
@@ -40,33 +35,6 @@ def values(factor: float = 1.0, where: str = COUNTY) -> Any:
     return np.round(counted)
 
 
-def frames(counted: Any, partition: int, partitions: int, present: Any = None) -> Iterator[Frame]:
-    """Yield what one partition of ``observations`` carries: one frame a step, with its tick."""
-    mine = [n for n, sensor in enumerate(SENSORS) if partition_of(sensor.sensor_id, partitions) == partition]
-    for step, row in enumerate(counted):
-        here = [n for n in mine if present is None or present[step, n]]
-        time_ms = BEGIN_MS + step * STEP_MS
-        k = len(here)
-        rows = Rows(
-            sources=tuple(SENSORS[n].sensor_id for n in here),
-            topics=("crowd.metrics",),
-            source=np.arange(k, dtype=np.int32),
-            metric=np.full(k, PEOPLE, np.uint8),
-            observed_ms=np.full(k, time_ms, np.int64),
-            value=row[here],
-            coverage=np.full(k, np.nan, np.float32),
-            confidence=np.full(k, np.nan, np.float32),
-            surface=np.zeros(k, np.uint8),
-            motion=np.zeros(k, np.uint8),
-            topic=np.zeros(k, np.uint8),
-            partition=np.full(k, partition, np.int32),
-            offset=np.full(k, step, np.int64),
-            index=np.arange(k, dtype=np.int32),
-        )
-        sensors = tuple(SENSORS[n] for n in mine) if step == 0 else ()
-        yield Frame(time_ms, rows, sensors, ticks=(Tick(f"ingest/{partition}", time_ms, 1),))
-
-
 def config(partitions: int = 1, clock: str = "event", per_week: float = 2.0) -> Config:
     """Return the configuration of so many detect partitions."""
     return Config(
@@ -78,69 +46,11 @@ def config(partitions: int = 1, clock: str = "event", per_week: float = 2.0) -> 
     )
 
 
-class Engine:
-    """Detect partitions and one of situate, fed step by step; ``tear`` replaces all by what they saved."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        count = config.topics.observations_partitions
-        self.detects = [DetectMachine(config, n) for n in range(count)]
-        self.situate = SituateMachine(config, 0)
-        self.saved: list[dict[bytes, bytes]] = [{} for _ in range(count + 1)]
-        self.signals: list[Signal] = []
-        self.offset = 0
-
-    def step(self, offset: int, parts: Iterable[Frame]) -> list[Transition]:
-        """Take one frame of each partition."""
-        found = []
-        for machine, frame in zip(self.detects, parts, strict=True):
-            observed = machine.observer.observe(frame, offset)
-            for _, batch in machine.batches(observed, offset):
-                found += self.take(batch)
-        return found
-
-    def take(self, batch: SignalBatch) -> list[Transition]:
-        """Take one message, as it comes from the log."""
-        self.signals += batch.signals
-        found = self.situate.transitions(self.offset, msgspec.json.encode(batch))
-        self.offset += 1
-        return found
-
-    def tear(self) -> None:
-        """Save all, and go on with new machines that were restored from it."""
-        machines = [*self.detects, self.situate]
-        for machine, kept in zip(machines, self.saved, strict=True):
-            for key, value in machine.changed():
-                if value is None:
-                    kept.pop(key, None)
-                else:
-                    kept[key] = value
-        self.detects = [DetectMachine(self.config, n) for n in range(len(self.detects))]
-        self.situate = SituateMachine(self.config, 0)
-        for machine, kept in zip([*self.detects, self.situate], self.saved, strict=True):
-            for key in sorted(kept, key=hash):
-                machine.restore(key, kept[key])
-
-
-def play(
+def run(
     counted: Any, partitions: int = 1, clock: str = "event", present: Any = None, tear_at: Iterable[int] = ()
 ) -> tuple[Engine, list[Transition]]:
     """Return the engine after all steps, and the transitions of alerts."""
-    engine = Engine(config(partitions, clock))
-    logs = [frames(counted, n, partitions, present) for n in range(partitions)]
-    found: list[Transition] = []
-    for offset, parts in enumerate(zip(*logs, strict=True)):
-        if clock == "arrival":
-            parts = tuple(live(one) for one in parts)
-        found += engine.step(offset, parts)
-        if offset in tear_at:
-            engine.tear()
-    return engine, found
-
-
-def live(frame: Frame) -> Frame:
-    """Return a frame as it is in live operation: the latest tick counts."""
-    return Frame(frame.ingested_ms, frame.rows, frame.sensors, ticks=tuple(t._replace(of=0) for t in frame.ticks))
+    return play(config(partitions, clock), SENSORS, counted, present, tear_at)
 
 
 def opened(found: Iterable[Transition]) -> list[tuple[str, str]]:
@@ -157,7 +67,7 @@ def in_the_rain(one: Transition) -> bool:
 @pytest.fixture(scope="module")
 def rainy() -> tuple[Engine, list[Transition]]:
     """Rain takes 35 % of all people for three quarters of an hour."""
-    return play(values(0.65))
+    return run(values(0.65))
 
 
 def test_rain_that_no_sensor_tells_is_one_alert_of_the_area_that_names_its_cells(
@@ -180,7 +90,7 @@ def test_rain_that_no_sensor_tells_is_one_alert_of_the_area_that_names_its_cells
 
 
 def test_rain_over_one_street_is_that_street_alone() -> None:
-    _, found = play(values(0.5, SECOND))
+    _, found = run(values(0.5, SECOND))
     assert opened(found) == [(SECOND, "yellow")]
 
 
@@ -189,13 +99,13 @@ def test_a_dry_day_is_no_finding_even_when_sensors_are_missing() -> None:
     counted = values()
     present = np.ones(counted.shape, bool)
     present[8 * PER_DAY + 100 : 8 * PER_DAY + 244, :16] = False
-    engine, found = play(counted, present=present)
+    engine, found = run(counted, present=present)
     assert opened(found) == []
     assert {s.series for s in engine.signals if s.reason == "gone_quiet"} == {f"crowd/S{n:02d}" for n in range(16)}
 
 
 def test_two_detect_partitions_say_the_same(rainy: tuple[Engine, list[Transition]]) -> None:
-    _, found = play(values(0.65), partitions=2)
+    _, found = run(values(0.65), partitions=2)
     assert [alert_of(t) for t in found] == [alert_of(t) for t in rainy[1]]
 
 
@@ -206,18 +116,18 @@ def alert_of(one: Transition) -> tuple[Any, ...]:
 
 
 def test_interrupted_and_restored_says_the_same(rainy: tuple[Engine, list[Transition]]) -> None:
-    _, found = play(values(0.65), tear_at={7, 500, 1000, RAIN.start + 1, RAIN.start + 3, RAIN.start + 5, RAIN.stop + 2})
+    _, found = run(values(0.65), tear_at={7, 500, 1000, RAIN.start + 1, RAIN.start + 3, RAIN.start + 5, RAIN.stop + 2})
     assert found == rainy[1]
 
 
 def test_live_a_partition_that_lags_is_waited_for_and_one_that_is_dead_is_not() -> None:
     engine = Engine(config(2, "arrival"))
-    logs = [list(frames(values(), n, 2)) for n in range(2)]
+    logs = [list(frames(SENSORS, values(), n, 2)) for n in range(2)]
     steps = 5 * PER_DAY  # four days of warming up, then sums
     for offset in range(steps):
         engine.step(offset, [live(log[offset]) for log in logs])
     held: list[tuple[int, Frame]] = []
-    judged_ms = engine.situate.areas.judged_ms
+    judged_ms = engine.situate.together.slots.over_ms
     assert judged_ms == BEGIN_MS + (steps - 2) * STEP_MS  # the last one's grace is not over
     for offset in range(steps, steps + 10):  # the second partition does not come
         for _, batch in engine.detects[0].batches(
@@ -225,9 +135,9 @@ def test_live_a_partition_that_lags_is_waited_for_and_one_that_is_dead_is_not() 
         ):
             engine.take(batch)
         held.append((offset, live(logs[1][offset])))
-    later_ms = engine.situate.areas.judged_ms
+    later_ms = engine.situate.together.slots.over_ms
     assert later_ms == judged_ms + 10 * STEP_MS
     for offset, frame in held:  # now it does: what is over stays over
         for _, batch in engine.detects[1].batches(engine.detects[1].observer.observe(frame, offset), offset):
             engine.take(batch)
-    assert engine.situate.areas.judged_ms == later_ms
+    assert engine.situate.together.slots.over_ms == later_ms

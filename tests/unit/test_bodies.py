@@ -20,13 +20,14 @@ from standardwebhooks.webhooks import Webhook as StandardWebhook
 from yarl import URL
 
 from gridbeacon.config_notify import ROBOTS_THAT_SIGN, SIGNED, ProfileName, Webhook
+from gridbeacon.notices import NOTICE_TYPES
 from gridbeacon.reasons import DeliveryOutcome, Level, Mode
 from sinks.bodies import PROFILES
 from sinks.bodies.cap import NAMESPACE
 from sinks.bodies.machines import NO_END, PAGERDUTY_SEVERITY, SUMMARY_MAX_CHARS
-from sinks.bodies.message import Message, Setting
+from sinks.bodies.message import Member, Message, Setting
 from sinks.bodies.robots import WECOM_MAX_BYTES, answer_of, cut, dingtalk_sign, feishu_sign
-from sinks.bodies.words import plain
+from sinks.bodies.words import TYPES, plain
 from sinks.signing import sign
 from tests.told import LIFE, messages
 
@@ -308,7 +309,23 @@ def test_cut_text_fits_and_is_its_beginning(text: str, size: int) -> None:
     assert short == text or text.startswith(short[:-1])
 
 
-def test_every_type_in_the_life_is_known_to_the_words() -> None:
-    from sinks.bodies.words import TYPES
+def test_chat_messages_name_who_acted_and_what_else_is_told() -> None:
+    message = messages()[0]
+    group = tuple(Member(f"310101-{n}", "red", f"31010100100200{n}", f"cell {n} is full") for n in range(9))
+    data = msgspec.structs.replace(
+        message.data, actor="li.wei", note="[on](x) our way", handling_state="acknowledged", group=group, group_count=12
+    )
+    acted = msgspec.structs.replace(message, type="alert.acknowledged", data=data)
+    zh, en = (decoded("wecom", acted, language=language)["markdown"]["content"] for language in ("zh", "en"))
+    assert "已确认 (li.wei): 〔on〕(x) our way" in zh
+    assert "acknowledged (li.wei)" in en
+    assert "310101001002004" in zh
+    assert "310101001002005" not in zh
+    assert "另有 7 项" in zh
+    assert "red 310101001002000: cell 0 is full" in en
+    assert "(gridbeacon)" not in decoded("wecom", message, language="en")["markdown"]["content"]
 
-    assert {kind for _, kind, _, _ in LIFE} <= set(TYPES["zh"]) & set(TYPES["en"])
+
+def test_every_type_of_notice_has_its_words() -> None:
+    assert set(NOTICE_TYPES.values()) <= set(TYPES["zh"]) & set(TYPES["en"])
+    assert {kind for _, kind, _, _ in LIFE} <= set(NOTICE_TYPES.values())

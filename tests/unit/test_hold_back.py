@@ -264,6 +264,8 @@ def test_a_storm_over_forty_places_is_two_notices_and_its_end_is_two_more() -> N
     assert [notice.type for notice in notices] == ["alert.opened", "alert.opened"]
     body = msgspec.json.decode(notices[1].body)["data"]
     assert (body["group_count"], len(body["group"])) == (38, 38)
+    assert "; at the same time also in 310101001000002, 3" in body["headline"]
+    assert body["headline"].endswith(" and 35 more")
     for place in range(40):
         city.set(place, None, T0 + 6 * MINUTE + place * SECS // 2)
     city.wait(T0 + 20 * MINUTE)

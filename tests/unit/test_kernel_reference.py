@@ -12,7 +12,7 @@ import pytest
 
 from detectors import kernel
 from detectors.layout import NEVER, RESULT, RULES, SERIES, SOURCE, blank_series, blank_source
-from detectors.observer import rules_of
+from detectors.rules import rules_of
 from gridbeacon.config import Config, Limits, Quality
 from gridbeacon.vocabulary import METRICS, Kind
 

@@ -25,7 +25,7 @@ AT = Position("crowd.metrics", 0, 0)
 
 
 def new_map(rule: str = SAFETY) -> SituationMap:
-    return SituationMap(rule, lingers_ms=120 * SECS, area_digits=6, community_digits=12)
+    return SituationMap(rule, lingers_ms=120 * SECS, area_digits=6, street_digits=12)
 
 
 def stands(cell: str, since_ms: int = 0, *, core: bool = False, diffuse: bool = False) -> Standing:
@@ -65,7 +65,7 @@ def test_what_is_only_unusual_is_one_over_its_community_without_neighbours() -> 
 
 
 def test_an_unusual_area_holds_what_is_unusual_in_it() -> None:
-    spots = SituationMap(SAFETY, lingers_ms=0, area_digits=6, community_digits=12, levels=(6, 9))
+    spots = SituationMap(SAFETY, lingers_ms=0, area_digits=6, street_digits=12, levels=(6, 9))
     for n in (0, 8):
         spots.update(ROW[n], Standing(0, core=False, diffuse=True), 0)
     spots.update("310101", Standing(0, core=False, diffuse=True), 0)
