@@ -71,7 +71,7 @@ async def act(
         disposition=disposition,
         source=ActionSource.API,
     )
-    return await _answered(house, viewer, asked)
+    return await answered(house, viewer.client, asked)
 
 
 async def silence(
@@ -100,7 +100,7 @@ async def silence(
         up_to=up_to,
         source=ActionSource.API,
     )
-    return asked.silence_id, await _answered(house, viewer, asked)
+    return asked.silence_id, await answered(house, viewer.client, asked)
 
 
 async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) -> AlertEvent:
@@ -114,11 +114,12 @@ async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) ->
         note=note,
         source=ActionSource.API,
     )
-    return await _answered(house, viewer, asked)
+    return await answered(house, viewer.client, asked)
 
 
-async def _answered(house: Parts, viewer: Viewer, asked: Asked) -> AlertEvent:
-    wait(house.acts_often.wait_secs(viewer.client))
+async def answered(house: Parts, client: str, asked: Asked) -> AlertEvent:
+    """Return what came of whatever ``client`` asked for. Raises ``Problem`` as ``act`` does."""
+    wait(house.acts_often.wait_secs(client))
     if house.submit is None:
         raise Problem(503, "this server takes no actions: it is not connected to the log")
     try:

@@ -154,6 +154,19 @@ SAID: dict[str, str] = {
     "long_departure": N_("departs from what is usual for long"),
     "detector": N_("unusual"),
     "level_shift": N_("new level"),
+    "joint_departure": N_("many places depart together"),
+    "corroborated": N_("several sources agree"),
+    "report_cluster": N_("reports cluster here"),
+    "recurred": N_("came back"),
+    "split_off": N_("split off from another alert"),
+    "not_acknowledged": N_("nobody acknowledged in time"),
+    "left_open": N_("left open too long"),
+    "forecast_came_true": N_("the forecast came true"),
+    "forecast_faded": N_("the forecast has faded"),
+    "forecast_overdue": N_("what was foreseen did not come"),
+    "forecast_lost": N_("no forecast any more"),
+    "mute_over": N_("no longer muted"),
+    "group_waited": N_("its group has waited"),
     # what the alarm budget said
     "told": N_("rare enough to be told"),
     "same_situation": N_("belongs to what was told"),
@@ -162,7 +175,13 @@ SAID: dict[str, str] = {
     # what forecasts say
     "forecast_watch": N_("forecast: may pass the limit"),
     "forecast_warning": N_("forecast: will pass the limit"),
+    "cool_down": N_("an alert was over here not long ago"),
     # deliveries
+    "superseded": N_("not sent: a later notice says it all"),
+    "enabled": N_("gets notices again"),
+    # holding back
+    "grouped": N_("Waits to be told with others"),
+    "released": N_("Told now: what held it back is over"),
     "delivered": N_("delivered"),
     "retry": N_("failed, tried again"),
     "permanent": N_("refused by the receiver"),
