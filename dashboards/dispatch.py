@@ -130,8 +130,8 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Open alerts",
-                    "Every alert that is not over, and below them those that are over but that nobody has closed: "
-                    "since when, what people have done about it, and who has it. Nobody in the last column of a red line "
+                    "Every alert that is not over, and below them those that are over but that nobody has closed, "
+                    "with anything new in 30 days: since when, what people have done about it, and who has it. Nobody in the last column of a red line "
                     "means that nobody has taken it.",
                     (
                         asks(

@@ -1,6 +1,6 @@
 """Early warning: for the duty officer before anything happens. What will go wrong, where, how sure are we?"""
 
-from dashboards.filters import PRESENT, T, chosen, here, kind
+from dashboards.filters import PRESENT, T, chosen, here, kind, level
 from dashboards.look import row_way, way
 from dashboards.panels import (
     LEVEL_COUNTS,
@@ -18,12 +18,11 @@ from dashboards.panels import (
 from dashboards.query import asks
 from dashboards.standing import OPEN_BY_LEVEL, name_of
 from gridbeacon.config import Config
-from gridbeacon.reasons import Level, Reason
+from gridbeacon.reasons import Level, Reason, State
 from gridbeacon.vocabulary import Kind
 
-O, F, S, R = T.observations, T.forecasts, T.sensors, T.grid_events  # noqa: E741 - as in the SQL
+O, F, S, R, X, N = T.observations, T.forecasts, T.sensors, T.grid_events, T.crossings, T.announced  # noqa: E741 - as in the SQL
 RECENT = "INTERVAL 30 MINUTE"
-AHEAD = "INTERVAL 6 HOUR"
 _DENSITY = "density_max_per_m2"
 _NO_FINDING = f"('{Reason.DUPLICATE}', '{Reason.LATE}')"
 
@@ -50,21 +49,35 @@ SELECT {name_of(O.grid_id)} AS place, {O.metric} AS metric, max({O.severity}) AS
        argMax({O.value}, {O.observed_at}) AS observed, argMax({O.expected}, {O.observed_at}) AS expected,
        argMax({O.reason}, {O.observed_at}) AS why, {O.source} AS sensor, {O.grid_id} AS cell
 FROM {O}
-WHERE {O.observed_at} > {PRESENT} - {RECENT} AND {O.observed_at} <= {PRESENT} AND {O.severity} IS NOT NULL
+WHERE {O.observed_at} > {PRESENT} - {RECENT} AND {O.observed_at} <= {PRESENT} AND {O.state} = '{State.ANOMALOUS.word}'
   AND {O.reason} NOT IN {_NO_FINDING} AND {here(O.grid_id)} AND {kind(O.kind)}
 GROUP BY {O.grid_id}, {O.metric}, {O.source}
 ORDER BY highest DESC, sensor, metric
 LIMIT 15
 """
 
+_TIMES = f"$__timeFilter({R.occurred_at}) AND {R.occurred_at} > {PRESENT} - INTERVAL 24 HOUR AND {R.occurred_at} <= {PRESENT}"
 REPORTS = f"""
 SELECT {R.occurred_at} AS at, {name_of(R.grid_id)} AS place, {R.service_code} AS about, {R.description} AS report,
        {R.verification} AS verified, {R.reporter_role} AS told_by, {R.grid_id} AS cell
 FROM {R} FINAL
-WHERE $__timeFilter({R.occurred_at}) AND {R.occurred_at} > {PRESENT} - INTERVAL 24 HOUR
-  AND {R.occurred_at} <= {PRESENT} AND {here(R.grid_id)}
+WHERE ({R.grid_id}, {R.occurred_at}, {R.service_request_id}) IN
+(
+    SELECT {R.grid_id}, {R.occurred_at}, {R.service_request_id} FROM {R}
+    WHERE {_TIMES} AND {here(R.grid_id)} ORDER BY {R.occurred_at} DESC LIMIT 60
+)
 ORDER BY at DESC
 LIMIT 30
+"""
+
+ANNOUNCED = f"""
+SELECT {N.starts_at} AS begins, {N.ends_at} AS ends, {N.name} AS what, {N.mode} AS asks_for,
+       if(empty({N.cells}), 'all of the city', arrayStringConcat(arrayMap(one -> {name_of("one")}, {N.cells}), ', ')) AS places
+FROM {N} FINAL
+WHERE {N.version} = (SELECT max({N.version}) FROM {N}) AND {N.starts_at} < {PRESENT} + INTERVAL 3 DAY AND {N.ends_at} > {PRESENT}
+  AND (empty({N.cells}) OR arrayExists(one -> {here("one")} OR startsWith({chosen("cell")}, one) OR startsWith({chosen("district")}, one), {N.cells}))
+ORDER BY begins, what
+LIMIT 40
 """
 
 _ONE = f"""
@@ -82,38 +95,13 @@ GROUP BY time
 ORDER BY time
 """
 
-
-def crossings(config: Config) -> str:
-    """Return SQL for the forecasts that reach a limit: which, when, how likely; the limits are the configuration's."""
-    ladder = config.limits.moving
-    limits = (ladder.blue, ladder.yellow, ladder.orange, ladder.red)
-    words = [one.word for one in Level if one]
-    pairs = ", ".join(f"('{word}', {limit:g})" for word, limit in zip(words, limits, strict=True))
-    # A band that holds four in five is 2 x 1.2816 standard deviations wide.
-    return f"""
-SELECT level, {name_of("cell")} AS place, dateDiff('second', {PRESENT}, min(target)) AS ahead, max(chance) AS likely,
-       max(density) AS highest, any(bound) AS bound, any(source) AS sensor, cell
-FROM
-(
-    SELECT f.source AS source, f.grid_id AS cell, f.target AS target, limit.1 AS level, limit.2 AS bound,
-           f.expected / s.area AS density,
-           0.5 * erfc((limit.2 - f.expected / s.area) / (greatest(f.wide / s.area, 1e-6) * sqrt(2))) AS chance
-    FROM
-    (
-        SELECT {F.source}, {F.grid_id}, {F.target_at} AS target, argMax({F.expected}, {F.made_at}) AS expected,
-               argMax({F.upper_80} - {F.lower_80}, {F.made_at}) / 2.5631 AS wide
-        FROM {F}
-        WHERE {F.kind} = '{Kind.CROWD}' AND {F.metric} = 'people_count' AND {F.made_at} <= {PRESENT}
-          AND {F.target_at} > {PRESENT} AND {F.target_at} <= {PRESENT} + {AHEAD} AND {here(F.grid_id)}
-        GROUP BY {F.source}, {F.grid_id}, target
-    ) AS f
-    INNER JOIN (SELECT {S.source}, assumeNotNull({S.area_m2}) AS area FROM {S} FINAL WHERE {S.area_m2} > 0) AS s
-        ON s.source = f.source
-    ARRAY JOIN [{pairs}] AS limit
-)
-WHERE chance >= 0.1 AND indexOf({words}, level) >= indexOf({words}, {chosen("level")})
-GROUP BY source, cell, level
-ORDER BY indexOf({words}, level) DESC, ahead, sensor
+AHEAD = f"""
+SELECT {X.level} AS level, {name_of(X.grid_id)} AS place, {X.metric} AS metric, dateDiff('second', {PRESENT}, {X.expected_at}) AS ahead,
+       {X.probability} AS likely, {X.tier} AS tier, {X.threshold} AS bound, {X.source} AS sensor, {X.grid_id} AS cell
+FROM {X} FINAL
+WHERE {X.made_at} <= {PRESENT} AND {X.made_at} > {PRESENT} - INTERVAL 2 DAY AND ({X.ended_at} IS NULL OR {X.ended_at} > {PRESENT})
+  AND {level("level")} AND {here(X.grid_id)} AND {kind(X.kind)}
+ORDER BY level DESC, ahead, sensor
 LIMIT 30
 """
 
@@ -179,8 +167,8 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Most out of the ordinary",
-                    "Series that are furthest from what is usual at this hour, in the last half hour. From a severity "
-                    "of 2.4 a value is called anomalous. Unusual is not yet dangerous.",
+                    "Series that were called anomalous in the last half hour, the furthest from what is usual at this "
+                    "hour first. Unusual is not yet dangerous.",
                     (
                         asks(
                             UNUSUAL,
@@ -209,6 +197,15 @@ def rows(config: Config) -> Rows:
                     width=11,
                     height=9,
                 ),
+                Panel(
+                    "What is announced",
+                    "Matches, markets and works of the calendar, now and in the next three days, and what each asks for: to expect "
+                    "more, to be less easily surprised, to say nothing of the unusual, or not to learn. No limit is ever moved.",
+                    (asks(ANNOUNCED, "begins time, ends time, what text, asks_for text, places text"),),
+                    listing(),
+                    width=24,
+                    height=6,
+                ),
             ],
         ),
         (
@@ -216,12 +213,13 @@ def rows(config: Config) -> Rows:
             [
                 Panel(
                     "Limits that will be crossed",
-                    "Forecasts of the next six hours that reach a limit: when at the earliest, and how likely at its "
-                    "most. What is less likely than one in ten is not shown. Empty means: no forecast reaches a limit.",
+                    "Limits that forecasts say will be passed: when, how likely, and how sure we are. A warning: the "
+                    "forecast itself passes it; a watch: the upper end of its band does. Below 0 it is overdue. Empty means: "
+                    "no forecast reaches a limit.",
                     (
                         asks(
-                            crossings(config),
-                            "level text, place text, ahead number, likely number, highest number, bound number, "
+                            AHEAD,
+                            "level text, place text, metric text, ahead number, likely number, tier text, bound number, "
                             "sensor text, cell text",
                         ),
                     ),
@@ -229,7 +227,6 @@ def rows(config: Config) -> Rows:
                         level_column(),
                         unit_column("ahead", "s"),
                         unit_column("likely", "percentunit"),
-                        unit_column("highest", "short", 1),
                         unit_column("bound", "short", 1),
                         linked_column("place", on, usual),
                     ),

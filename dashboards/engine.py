@@ -8,15 +8,17 @@ from gridbeacon.config import Config
 from gridbeacon.metric_names import METRIC_NAMES
 from gridbeacon.reasons import Reason
 
-O, L, D, E, N, S = T.observations, T.dead_letters, T.deliveries, T.alert_events, T.notices, T.sensors  # noqa: E741
+O, P, L, D = T.observations, T.observations_15m_points, T.dead_letters, T.deliveries  # noqa: E741 - as in the SQL
+E, N, S = T.alert_events, T.notices, T.sensors
 QUALITY = (Reason.GONE_QUIET, Reason.STUCK, Reason.IMPOSSIBLE_JUMP, Reason.LOW_COVERAGE, Reason.LOW_CONFIDENCE)
 _METRICS = {one.name for one in METRIC_NAMES}
 _QUALITY = ", ".join(f"'{one}'" for one in QUALITY)
 
 RECORDS = f"""
-SELECT $__timeInterval({O.observed_at}) AS time, {O.kind} AS kind, count() / $__interval_s AS observations
-FROM {O}
-WHERE $__timeFilter({O.observed_at}) AND {here(O.grid_id)} AND {kind(O.kind)}
+WITH greatest(900, $__interval_s) AS step
+SELECT toStartOfInterval({P.bucket}, toIntervalSecond(step)) AS time, {P.kind} AS kind, sum(length({P.points})) / step AS observations
+FROM {P}
+WHERE $__timeFilter({P.bucket}) AND {here(P.grid_id)} AND {kind(P.kind)}
 GROUP BY time, kind
 ORDER BY time, kind
 """
@@ -76,7 +78,7 @@ FROM
     SELECT d.endpoint AS endpoint, count() AS attempts, max(d.outcome = 'delivered') AS delivered,
            maxIf(dateDiff('millisecond', n.at, d.attempted_at) + d.duration_ms, d.outcome = 'delivered') AS waited
     FROM (SELECT * FROM {D} FINAL WHERE $__timeFilter({D.attempted_at})) AS d
-    INNER JOIN (SELECT {N.notice_id}, {N.at} FROM {N} FINAL) AS n ON n.notice_id = d.notice_id
+    INNER JOIN (SELECT {N.notice_id}, {N.at} FROM {N} FINAL WHERE {N.at} >= $__fromTime - INTERVAL 2 DAY) AS n ON n.notice_id = d.notice_id
     GROUP BY endpoint, d.notice_id
 )
 GROUP BY endpoint
@@ -108,7 +110,7 @@ def rows(_: Config) -> Rows:
             [
                 Panel(
                     "Observations stored",
-                    "Observations a second by the time at which they were measured. A gap is a gap in the data.",
+                    "Observations a second, by quarters of an hour of the time at which they were measured. A gap is a gap in the data.",
                     (asks(RECORDS, "time time, kind text, observations number", series=True),),
                     lines(unit="ops", stacked=True),
                     width=12,

@@ -10,7 +10,7 @@ from gridbeacon.levels import COLOURS
 from gridbeacon.reasons import Disposition, HandlingState, Level
 from gridbeacon.vocabulary import Kind
 
-A, E, F, H, V = T.alerts, T.alert_events, T.forecasts, T.cell_hour, T.forecast_verification
+A, E, F, H, V, X = T.alerts, T.alert_events, T.forecasts, T.cell_hour, T.forecast_verification, T.crossings
 FALSE = Disposition.NOT_ANOMALY
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ZONE = "if(lower(decodeURLComponent('${__timezone:percentencode}')) = 'utc', 'UTC', decodeURLComponent('${__timezone:percentencode}'))"
@@ -137,6 +137,14 @@ FROM {V}
 WHERE {_OF_SERIES}
 GROUP BY ahead, model
 ORDER BY ahead, model
+"""
+FORESEEN = f"""
+SELECT {X.level} AS level, {X.outcome} AS outcome, count() AS crossings, countIf({X.warned_at} IS NOT NULL) AS warnings,
+       median({X.lead_secs}) AS lead, median({X.warning_lead_secs}) AS warned
+FROM {X} FINAL
+WHERE $__timeFilter({X.made_at}) AND {here(X.grid_id)} AND {kind(X.kind)} AND {level("level")}
+GROUP BY level, outcome
+ORDER BY level DESC, outcome
 """
 ERRORS = f"""{_SERIES}
 SELECT $__timeInterval({V.target_at}) AS time, concat(toString({V.lead_minutes}), ' min ahead') AS ahead, avg({V.error}) AS error
@@ -289,6 +297,20 @@ def rows(config: Config) -> Rows:
         (
             "Project: how good were the forecasts",
             [
+                Panel(
+                    "Foreseen",
+                    "Limits that forecasts said would be passed, by what became of it: the median time from when it was foreseen, "
+                    "and from when it was a warning, until it came true. Withdrawn ones did not come.",
+                    (
+                        asks(
+                            FORESEEN,
+                            "level text, outcome text, crossings number, warnings number, lead number, warned number",
+                        ),
+                    ),
+                    listing(level_column(), unit_column("lead", "s"), unit_column("warned", "s")),
+                    width=24,
+                    height=7,
+                ),
                 Panel(
                     "Forecast skill",
                     "One series: how wrong its forecasts were by lead and model, and whether the bands hold what they "

@@ -14,6 +14,11 @@ TAKEN = (
 )
 """When somebody took an alert, as in the view alert_review."""
 
+RECENT = (
+    f"SELECT {A.alert_id} FROM {A} WHERE {A.opened_at} <= {PRESENT} AND {A.changed_at} > {PRESENT} - INTERVAL 30 DAY"
+)
+"""What nothing has happened to for 30 days is no matter for a wall; without this bound its whole history would be folded."""
+
 STANDING = f"""
     SELECT {E.alert_id}, argMax({E.level_to}, {E.version}) AS level, max({E.level_to}) AS highest,
            argMax({E.condition_to}, {E.version}) AS condition, argMax({E.handling_to}, {E.version}) AS handling,
@@ -21,7 +26,7 @@ STANDING = f"""
            argMaxIf(if({E.assignee} != '', {E.assignee}, {E.actor}), {E.version},
                     {E.action} NOT IN {NOT_TAKING} AND {E.refusal} = '') AS who
     FROM {E}
-    WHERE {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
+    WHERE {E.alert_id} IN ({RECENT}) AND {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
     GROUP BY {E.alert_id}
     HAVING {level("highest")} AND (condition != '{C.CLEARED}' OR handling NOT IN ('{H.NEW}', '{H.CLOSED}', '{H.REVIEWED}')
            OR handling = '{H.NEW}' AND told > 0)
@@ -33,7 +38,7 @@ OPEN = f"""
 SELECT s.level AS level, s.condition AS condition, a.cell AS cell, s.began AS began, s.handling AS handling, s.who AS who,
        a.headline AS headline, s.alert_id AS alert_id
 FROM (SELECT {A.alert_id}, {A.cell}, {A.headline} FROM {A} FINAL
-      WHERE {A.alert_id} IN (SELECT {E.alert_id} FROM ({STANDING})) AND {here(A.cell)}) AS a
+      WHERE {A.alert_id} IN ({RECENT}) AND {here(A.cell)}) AS a
 INNER JOIN ({STANDING}) AS s ON s.alert_id = a.alert_id
 """
 

@@ -3,10 +3,11 @@
 import msgspec
 import numpy as np
 
+from forecasts.curves import prophet_model
 from forecasts.density import negative_log_posterior
 from forecasts.history import DAY_MS, History
 from forecasts.solver import Fits, FitStatus, fit, predict
-from forecasts.stock import Grid, prophet_model, stan_parameters
+from forecasts.stock import Grid, stan_parameters
 from gridbeacon.config_forecast import Forecast as Section
 from gridbeacon.frame import F8
 

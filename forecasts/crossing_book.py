@@ -1,19 +1,21 @@
 """The crossings of one partition: which are foreseen, what is told of each series, and how each ends."""
 
 from collections.abc import Iterable
+from dataclasses import fields
 from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from forecasts.fits import Generation
 from forecasts.fitted import FORECAST_REASONS, MODELS
 from forecasts.known import Known, Seen
-from forecasts.live import Live, probability_above
+from forecasts.live import Forecast, probability_above
 from gridbeacon import crossings
 from gridbeacon.crossing_words import sentence
 from gridbeacon.crossings import KEEP_SHARE, Crossing, Told
-from gridbeacon.frame import F4, I8
+from gridbeacon.frame import F4, F8, I8
 from gridbeacon.model import Position, Signal
 from gridbeacon.reasons import ForecastModel, ForecastReason, Level, Reason, Tier
 from gridbeacon.vocabulary import METRICS
@@ -27,6 +29,10 @@ NEAR_SHARE = 0.7
 _NAIVE = MODELS.index(ForecastModel.NAIVE)
 _SHORT = FORECAST_REASONS.index(ForecastReason.SHORT_HISTORY)
 """The bands of so short a history are a guess: the point forecast alone is believed."""
+
+
+_COLUMNS = tuple(one.name for one in fields(Forecast))
+B1 = npt.NDArray[np.bool_]
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -52,15 +58,16 @@ class CrossingBook:
         self._zone = zone
         self._step_ms = step_ms
         self._series: dict[int, SeriesCrossings] = {}
+        self._open: set[int] = set()
         self._changed: set[int] = set()
 
     def observe(self, seen: Seen, at: Position) -> tuple[list[Told], list[Signal]]:
         """Take observations: an open crossing whose limit is now in force has come true."""
         told: list[Told] = []
         signals: list[Signal] = []
-        if not self._series or not len(seen.number):
+        if not self._open or not len(seen.number):
             return told, signals
-        mine = np.isin(seen.number, np.fromiter(self._series, np.int64, len(self._series)))
+        mine = np.isin(seen.number, np.fromiter(self._open, np.int64, len(self._open)))
         for i in np.flatnonzero(mine & (seen.level > 0)).tolist():
             number, value, level = int(seen.number[i]), float(seen.value[i]), int(seen.level[i])
             now_ms = int(seen.observed_ms[i])
@@ -78,7 +85,7 @@ class CrossingBook:
         """Take the means of a slot that is over: an open crossing whose limit its mean passed has come true."""
         told: list[Told] = []
         signals: list[Signal] = []
-        for number in sorted(self._series):
+        for number in sorted(self._open):
             mean = float(means[number]) if number < len(means) else float("nan")
             ended = [
                 crossings.come_true(held, slot_ms + self._step_ms)
@@ -104,33 +111,41 @@ class CrossingBook:
             band = generation.live.forecast(now_ms, screen_ms).upper80
             with np.errstate(invalid="ignore"):
                 wanted &= np.nan_to_num(band).max(axis=1) >= NEAR_SHARE * lowest
-        open_here = np.isin(numbers, np.fromiter(self._open(), np.int64)) & generation.alive
+        open_here = np.isin(numbers, np.fromiter(self._open, np.int64, len(self._open))) & generation.alive
         places = np.flatnonzero(wanted | open_here)
         if not len(places):
             return [], []
-        return self._compare(generation.live.take(places), numbers[places], limits[places], now_ms, ahead_ms, at)
+        leads_ms = np.arange(0, max(ahead_ms, self._step_ms), self._step_ms, dtype=np.int64)
+        # Of many it is cheaper to forecast all than to take them out first.
+        many = 4 * len(places) > len(numbers)
+        live = generation.live if many else generation.live.take(places)
+        path = live.forecast(now_ms, leads_ms.tolist())
+        if many:
+            path = _some(path, places)
+        with np.errstate(invalid="ignore"):
+            reached = np.nan_to_num(path.upper80).max(axis=1)[:, None] >= KEEP_SHARE * limits[places]
+        here = np.flatnonzero(reached.any(axis=1) | open_here[places])
+        # What is said of a slot is said of its middle.
+        times = now_ms + leads_ms + self._step_ms // 2
+        places, path = places[here], _some(path, here)
+        short = generation.fitted.reason[places] == _SHORT
+        return self._compare(path, times, numbers[places], limits[places], reached[here], short, now_ms, at)
 
     def _compare(
-        self, live: Live, numbers: I8, limits: np.ndarray, now_ms: int, ahead_ms: int, at: Position
+        self, path: Forecast, times: I8, numbers: I8, limits: F8, reached: B1, short: B1, now_ms: int, at: Position
     ) -> tuple[list[Told], list[Signal]]:
-        """Go through the limits of each series along its forecast."""
-        leads_ms = np.arange(0, max(ahead_ms, self._step_ms), self._step_ms, dtype=np.int64)
-        path = live.forecast(now_ms, leads_ms.tolist())
-        times = now_ms + leads_ms + self._step_ms // 2
-        # What is said of a slot is said of its middle, but nothing is foreseen for a time that is over.
-        with np.errstate(invalid="ignore"):
-            reached = np.nan_to_num(path.upper80).max(axis=1)[:, None] >= KEEP_SHARE * limits
+        """Go through the limits of each series along its forecast; ``reached`` says which are near enough."""
         told: list[Told] = []
         signals: list[Signal] = []
-        chances = {
-            level: probability_above(path, limits[:, level].astype(np.float32))
-            for level in range(limits.shape[1])
-            if reached[:, level].any()
-        }
+        chances = np.full(limits.shape, np.nan)
+        highest = np.nan_to_num(path.upper80).argmax(axis=1)
+        peak = _some(path, np.arange(len(numbers)), highest)
+        for level in range(limits.shape[1]):
+            near = np.flatnonzero(reached[:, level])
+            above = probability_above(_some(peak, near), limits[near, level].astype(np.float32))
+            chances[near, level] = above[:, 0]
         for place, number in enumerate(numbers.tolist()):
             series = self._series.get(number)
-            if series is None and not reached[place].any():
-                continue
             new: list[Crossing] = []
             code = int(path.model[place, 0])
             lost = code == _NAIVE or not np.isfinite(path.point[place]).any()
@@ -145,11 +160,11 @@ class CrossingBook:
                         path.point[place].astype(np.float64),
                         path.lower80[place].astype(np.float64),
                         path.upper80[place].astype(np.float64),
-                        chances[level][place],
                         limit,
+                        float(chances[place, level]),
                         tier,
                     )
-                    if found is not None and found.tier is Tier.WATCH and live.fitted.reason[place] == _SHORT:
+                    if found is not None and found.tier is Tier.WATCH and short[place]:
                         found = None
                 if held is not None and held.open:
                     if np.isfinite(limit):  # else it is being passed: observations say when
@@ -168,9 +183,6 @@ class CrossingBook:
             return True
         return float(self._known.latest[number]) < KEEP_SHARE * held.limit
 
-    def _open(self) -> Iterable[int]:
-        return (number for number, one in sorted(self._series.items()) if any(h.open for h in one.held.values()))
-
     def _put(self, number: int, new: Iterable[Crossing]) -> list[Told]:
         """Keep crossings in their new versions; return those of which there is something to store."""
         told: list[Told] = []
@@ -181,6 +193,10 @@ class CrossingBook:
                 continue
             series.held[int(crossing.level)] = crossing
             self._changed.add(number)
+            if any(held.open for held in series.held.values()):
+                self._open.add(number)
+            else:
+                self._open.discard(number)
             if old is None or (old.crossing_id, old.version) != (crossing.crossing_id, crossing.version):
                 entry = self._known.entries[number]
                 told.append(Told(entry.name, entry.cell, crossing))
@@ -237,4 +253,15 @@ class CrossingBook:
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take back one record of ``changed``."""
-        self._series[int(key[2:])] = msgspec.msgpack.decode(value, type=SeriesCrossings)
+        number = int(key[2:])
+        self._series[number] = series = msgspec.msgpack.decode(value, type=SeriesCrossings)
+        if any(held.open for held in series.held.values()):
+            self._open.add(number)
+
+
+def _some(path: Forecast, places: I8, at: I8 | None = None) -> Forecast:
+    """Return the forecasts of some of the series, of each at one place of the path alone where ``at`` says so."""
+    columns = (getattr(path, name) for name in _COLUMNS)
+    if at is None:
+        return Forecast(*(column[places] for column in columns))
+    return Forecast(*(column[places, at][:, None] for column in columns))

@@ -11,44 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from forecasts.curves import columns_of, prophet_model, times_of
 from forecasts.design import Columns, Design, Times, prophet_of
 from forecasts.fitted import FORECAST_REASONS, MODELS, Fitted
-from forecasts.history import DAY_MS, HOLIDAY, MAKEUP, History, Slots, slots_of
-from forecasts.model import Growth, Model, Seasonality
+from forecasts.history import DAY_MS, History, Slots, slots_of
+from forecasts.model import Growth
 from gridbeacon.config_forecast import Forecast as Section
-from gridbeacon.frame import F4, F8, I8
+from gridbeacon.frame import F4, F8
 from gridbeacon.reasons import ForecastModel, ForecastReason
 
 _PROPHET = MODELS.index(ForecastModel.PROPHET)
 _NAIVE = MODELS.index(ForecastModel.NAIVE)
 _FITTED, _FAILED = FORECAST_REASONS.index(ForecastReason.FITTED), FORECAST_REASONS.index(ForecastReason.FAILED)
-
-
-def prophet_model(day: int) -> Model:
-    """Return the model on square roots of counts; ``day`` is the slots of a day, which cap the orders."""
-    daily, weekly = max(1, min(30, day // 2 - 1)), max(1, min(84, 7 * day // 2 - 1))
-    waves = (
-        Seasonality("workday", 1, daily, condition="is_workday"),
-        Seasonality("free day", 1, daily, condition="is_free"),
-        Seasonality("week", 7, weekly, 0.03, condition="is_ordinary"),
-    )
-    return Model(Growth.LINEAR, waves, changepoint_prior_scale=0.01)
-
-
-def columns_of(slots: Slots) -> Columns:
-    """Return the conditions of the model: kinds of days, and days that are what their weekday says."""
-    return {
-        "is_workday": slots.kind == 0,
-        "is_free": slots.kind != 0,
-        "is_ordinary": (slots.kind != HOLIDAY) & (slots.weekday != MAKEUP),
-    }
-
-
-def times_of(slots: Slots, step_ms: int) -> tuple[Times, I8]:
-    """Return civil times in order, and the slot behind each: an hour that comes twice stands twice."""
-    civil_ms = slots.day * DAY_MS + slots.slot * step_ms
-    order = np.argsort(civil_ms, kind="stable")
-    return civil_ms[order].astype("datetime64[ms]").astype("datetime64[s]"), order
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,10 +6,10 @@ event time, so that the way in which producers interleave changes nothing. Live,
 
 from bisect import insort
 from collections.abc import Iterable
-from heapq import heappop, heappush
 
 import msgspec
 
+from gridbeacon.agenda import Agenda
 from gridbeacon.budget import in_words
 from gridbeacon.clusters import SCAN, Clusters
 from gridbeacon.config import Config
@@ -41,7 +41,7 @@ EVENTS_KEPT = 500
 """So many reports stand in one cell at once, the latest; each is stored all the same."""
 
 
-class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One piece of evidence; ``until_ms`` is when it lapses by itself (a report), None when a signal ends it."""
 
     evidence: Evidence
@@ -88,10 +88,10 @@ class Assessor:
         self._heard = Heard()
         self._cells: dict[str, CellState] = {}
         self._situations = Situations(config)
-        self._due: list[tuple[int, str]] = []
+        self._agenda = Agenda(self._due_ms)
         self._changed: set[str] = set()
         self._triage = Triage(config.alarm_budget)
-        self._clusters = Clusters(config, partition)
+        self._clusters = Clusters(config)
         self._levels = levels_of(config)
         self._lessons: list[Lesson] = []
 
@@ -185,7 +185,7 @@ class Assessor:
             self._situations.restore(kind, name, value)
         elif kind == "cell":
             self._cells[name] = msgspec.json.decode(value, type=CellState)
-            self._call(name)
+            self._agenda.call(name)
         else:
             raise Fatal(f"unknown key {key!r} in the state of situate: the state topic belongs to another version")
 
@@ -207,7 +207,10 @@ class Assessor:
         return self._situations.book.annotate(step, effect.words)
 
     def _cell(self, name: str) -> CellState:
-        return self._cells.setdefault(name, CellState())
+        cell = self._cells.get(name)
+        if cell is None:
+            cell = self._cells[name] = CellState()
+        return cell
 
     def _take(self, signal: Signal, now_ms: int) -> list[str]:
         """Take one finding; return the cells in which something else stands than before."""
@@ -260,14 +263,9 @@ class Assessor:
     def _happen(self, at_ms: int) -> list[Step]:
         """Let everything happen that is due at one instant: what comes in counts before what ends by itself."""
         self._triage.pass_time(at_ms)
-        due: set[str] = set()
-        while self._due and self._due[0][0] <= at_ms:
-            _, name = heappop(self._due)
-            cell = self._cells.get(name)
-            if cell is not None and cell.next_ms() == at_ms:
-                due.add(name)
-        touched = dict.fromkeys(sorted(due))
-        for name in sorted(due):
+        due = self._agenda.take(at_ms)
+        touched = dict.fromkeys(due)
+        for name in due:
             waiting = self._cells[name].waiting
             while waiting and waiting[0].time_ms == at_ms:
                 touched |= dict.fromkeys(self._take(waiting.pop(0), at_ms))
@@ -283,20 +281,14 @@ class Assessor:
 
     def _next_ms(self) -> int | None:
         """Return when something happens without a further message, or None."""
-        while self._due:
-            at_ms, name = self._due[0]
-            cell = self._cells.get(name)
-            if cell is not None and cell.next_ms() == at_ms:
-                break
-            heappop(self._due)  # it was called twice
-        times = [self._due[0][0] if self._due else None, self._situations.next_ms(), self._clusters.next_ms()]
+        times = [self._agenda.next_ms(), self._situations.next_ms(), self._clusters.next_ms()]
         return min((ms for ms in times if ms is not None), default=None)
 
     def _look(self, names: Iterable[str], at_ms: int) -> None:
         """Say what stands in cells that something has come to, or gone from."""
         for name in names:
             cell = self._cells[name]
-            self._situations.look(name, (f.evidence for f in cell.findings.values()), cell.near, at_ms)
+            self._situations.look(name, [f.evidence for f in cell.findings.values()], cell.near, at_ms)
             self._touch(name)
 
     def _touch(self, name: str) -> None:
@@ -305,16 +297,15 @@ class Assessor:
         if self._cells[name].empty:
             del self._cells[name]
         else:
-            self._call(name)
+            self._agenda.call(name)
 
-    def _call(self, name: str) -> None:
-        next_ms = self._cells[name].next_ms()
-        if next_ms is not None:
-            heappush(self._due, (next_ms, name))
+    def _due_ms(self, name: str) -> int | None:
+        cell = self._cells.get(name)
+        return None if cell is None else cell.next_ms()
 
     def _findings_of(self, name: str) -> Iterable[Evidence]:
         cell = self._cells.get(name)
-        return () if cell is None else (f.evidence for f in cell.findings.values())
+        return () if cell is None else [f.evidence for f in cell.findings.values()]
 
     def _answers(self, silence_id: str) -> bool:
         """Return whether this partition speaks of a silence, which every partition hears of."""

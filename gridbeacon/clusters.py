@@ -50,9 +50,8 @@ class Course(msgspec.Struct):
 class Clusters:
     """The clusters of reports of one partition."""
 
-    def __init__(self, config: Config, partition: int) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
-        self._partition = partition
         self._window_ms = round(config.detect.event_window_secs * 1000)
         self._after_ms = round(config.detect.event_grace_secs * 1000) + LAG_MS
         self._kept = max(round(HOURS * 3_600_000 / self._window_ms), 1)
@@ -138,7 +137,9 @@ class Clusters:
         usual = np.array([course.usual[cell] for cell in cells]).T
         counts, shares = self._matrices(course, cells, usual, end_ms)
         known = usual.sum() >= LEAST_REPORTS and end_ms - course.first_ms >= LEAST_DAYS * _DAY_MS
-        least = self._config.situate.scan_recurrence_days * max(len(self._courses), 1)
+        # An area's own categories alone count: how areas are spread over partitions changes nothing.
+        categories = sum(other.partition(":")[0] == name.partition(":")[0] for other in self._courses)
+        least = self._config.situate.scan_recurrence_days * categories
         clear: list[Cluster] = []
         if known:
             zones = self._zones_of(name, cells, course.near)
@@ -194,7 +195,7 @@ class Clusters:
             reason=Reason.REPORT_CLUSTER,
             level=Level.NONE if one is None else Level.YELLOW,
             time_ms=at_ms,
-            lineage=Position("signals", self._partition, 0),
+            lineage=Position("signals", 0, 0),  # it comes of no single record
             kind=Kind.EVENTS,
             value=None if one is None else float(one.reports),
             expected=None if one is None else one.expected,

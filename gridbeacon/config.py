@@ -273,7 +273,7 @@ class Situate(Section, frozen=True):
     cooldown_secs: Annotated[float, Meta(ge=0)] = 1800.0
     """After an alert has cleared, its cells and their neighbours are watched more closely this long; 0 = not at all."""
     scan_recurrence_days: Positive = 30.0
-    """A cluster of reports is told when chance brings one like it once in so many days at most, in each partition."""
+    """A cluster of reports is told when chance brings one like it once in so many days at most, in each area."""
     min_notice_level: Literal["blue", "yellow", "orange", "red"] = "yellow"
     close_after_secs: Positive = 259_200.0
     """An alert that is over and that nobody has touched for so long is closed by the engine (three days)."""

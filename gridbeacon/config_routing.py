@@ -23,6 +23,8 @@ LABELS = ("rule", "kind", "area", "cell", "min_level", "max_level")
 EQUAL = ("area", "street", "community", "cell", "rule", "kind")
 """Labels that two alerts, or the alerts of a group, can have in common. Street and community are the first 9 and 12
 digits of the cell."""
+PLACES = ("area", "street", "community", "cell")
+"""One of these must be among the labels of an inhibition: areas may lie in different partitions of the log."""
 _RULES = ("safety", "data_health")
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]|24):([0-5]\d)")
 
@@ -128,6 +130,8 @@ def mistakes(routing: Routing, webhooks: Iterable[str]) -> Iterator[Found]:
         yield from _equal(f"{key}.equal", rule.equal)
         if not rule.equal:
             yield f"{key}.equal", f"without a label one alert would silence the whole city; name one of {_list(EQUAL)}"
+        elif not set(rule.equal) & set(PLACES):
+            yield f"{key}.equal", f"alerts of different areas do not see one another; name one of {_list(PLACES)} too"
     yield from _equal("routing.group_by", routing.group_by)
 
 

@@ -58,20 +58,20 @@ def limits_of(
 
 
 def foresee(
-    times_ms: I8, point: F8, lower80: F8, upper80: F8, above: F8, limit: float, held: Tier = Tier.NONE
+    times_ms: I8, point: F8, lower80: F8, upper80: F8, limit: float, probability: float, held: Tier = Tier.NONE
 ) -> Foreseen | None:
     """Return whether, when and how surely a forecast passes a limit; None when not even its band does.
 
-    Columns of one length, NaN where there is no forecast; ``above`` is the probability to measure
-    more than the limit.
-    ``held`` is the tier in which the crossing stands: it is kept while the forecast reaches ``KEEP_SHARE`` of it.
+    Columns of one length, NaN where there is no forecast; ``probability`` is that of measuring more than the limit
+    where the band reaches highest. ``held`` is the tier in which the crossing stands: it is kept while the forecast
+    reaches ``KEEP_SHARE`` of it.
 
     A warning is expected when the point forecast passes; its 80 % interval is from the band's upper to its lower end
-    passing. A watch is expected when it is likeliest; its interval is as long as the band reaches up to the limit.
+    passing. A watch is expected where the band reaches highest; its interval is as long as it reaches the limit.
 
     >>> times = np.array([0, 600_000, 1_200_000])
     >>> point, spread = np.array([2.0, 4.0, 6.0]), np.array([1.0, 1.0, 1.0])
-    >>> found = foresee(times, point, point - spread, point + spread, np.array([0.0, 0.1, 1.0]), 4.5)
+    >>> found = foresee(times, point, point - spread, point + spread, 4.5, 0.9)
     >>> found.tier.word, found.expected_ms, found.from_ms, found.until_ms
     ('warning', 750000, 450000, 1050000)
     """
@@ -79,32 +79,30 @@ def foresee(
     if not known.any():
         return None
     times, middle, low, high = times_ms[known], point[known], lower80[known], upper80[known]
-    chance = above[known]
     warned = _first(times, middle, limit, kept=held >= Tier.WARNING)
     begins = _first(times, high, limit, kept=held >= Tier.WATCH)
     if warned is None and begins is None:
         return None
     begins = warned if begins is None else begins
     assert begins is not None  # noqa: S101 - one of both is known here
-    likeliest = int(np.argmax(chance)) if np.isfinite(chance).any() else int(np.argmax(high))
-    probability = float(np.nan_to_num(chance).max())
+    chance = min(max(probability, 0.0), 1.0) if probability == probability else 0.0
     if warned is not None:
         return Foreseen(
             tier=Tier.WARNING,
             expected_ms=warned,
             from_ms=min(begins, warned),
             until_ms=_first(times, low, limit, kept=False),
-            probability=probability,
+            probability=chance,
         )
     reaching = high >= limit * (KEEP_SHARE if held else 1.0)
     last = int(np.flatnonzero(reaching)[-1])
-    expected_ms = int(times[likeliest])
+    expected_ms = int(times[np.argmax(high)])
     return Foreseen(
         tier=Tier.WATCH,
         expected_ms=max(expected_ms, begins),
         from_ms=begins,
         until_ms=max(int(times[last]), expected_ms, begins) if last + 1 < len(times) else None,
-        probability=probability,
+        probability=chance,
     )
 
 

@@ -31,7 +31,9 @@ METRIC_NAMES: tuple[MetricName, ...] = (
     MetricName("alert_transitions_total", "counter", "transitions of alerts, by event", ("event",)),
     MetricName("notices_total", "counter", "notices decided"),
     MetricName("held_total", "counter", "transitions held back from dispatchers, by reason", ("reason",)),
-    MetricName("deliveries_total", "counter", "attempts to deliver a notice, by outcome", ("outcome",)),
+    MetricName(
+        "deliveries_total", "counter", "attempts to deliver a notice, by webhook and outcome", ("endpoint", "outcome")
+    ),
     MetricName("stored_rows_total", "counter", "rows that ClickHouse acknowledged, by table", ("table",)),
     MetricName("store_retries_total", "counter", "inserts tried again because ClickHouse was away or slow"),
     MetricName("forecast_late_total", "counter", "observations that came after their slot was closed for forecasts"),

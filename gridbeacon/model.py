@@ -202,7 +202,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     probability: float
 
 
-class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Signal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A finding of ``observe`` that is not normal, when it begins, changes its level or ends.
 
     ``level`` is the level from now on (``NONE`` = the finding has ended); ``layer`` is ``limit``, ``learned``,
@@ -371,7 +371,7 @@ class Lesson(msgspec.Struct, frozen=True, omit_defaults=True):
     position: Position = Position("signals", 0, -1)
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What the alarm budget says of a learned finding: ``rate`` and ``limit`` in alarms a week over the city, ``left``
     of the week's alarms, ``partners`` the series that corroborate it."""
 
@@ -387,7 +387,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One finding that stands behind an alert right now; ``budget`` is why a learned one was told. ``cell`` is where,
     ``request`` the report that it is."""
 

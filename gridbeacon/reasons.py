@@ -337,7 +337,7 @@ class DeliveryOutcome(StrEnum):
     DISABLED = "disabled"
     EXPIRED = "expired"
     SUPERSEDED = "superseded"
-    """Not sent: the fallback has had a later notice of the alert, which says all that this one does."""
+    """Not sent: the fallback has had a later notice of the alert, or it is a call and somebody has taken the alert."""
     ENABLED = "enabled"
     """No attempt: an endpoint that was disabled gets notices again."""
 

@@ -187,7 +187,12 @@ def _counterfactuals(figures: Figures) -> str:
         "same reason away, of which so many were right. Where something right is lost, the bar is not the answer."
     )
     heads = ["alert", "series", "value", "kept away", "of them right", "nobody said", "what it is"]
-    return _section(figures, "What feedback would have changed", says, _table(heads, rows), "evidence", "feedback")
+    told = [[row["alert_id"], row["disposition"], row["actor"], row["note"]] for row in figures.answers["feedback"]]
+    body = _table(heads, rows)
+    if told:
+        body += "<h3>What the engine made of each</h3>"
+        body += _table(["alert", "people said", "who", "what it changed, and would have changed"], told[:MOST_ROWS])
+    return _section(figures, "What feedback would have changed", says, body, "evidence", "feedback")
 
 
 def _skill(figures: Figures) -> str:
@@ -221,7 +226,21 @@ def _skill(figures: Figures) -> str:
         "How wrong forecasts were on average, beside saying that nothing changes from when they were made; skill is "
         "the share of that error which they take away. 40 cells at most."
     )
-    return _section(figures, "Forecast skill", says, _table(heads, rows), "forecasts")
+    seen = []
+    for row in figures.answers["foreseen"]:
+        leads = [_minutes(row["lead_minutes"]), _minutes(row["warning_lead_minutes"])]
+        became = row["outcome"].replace("_", " ")
+        seen.append([said(Level(row["level"])), became, row["crossings"], row["warnings"], *leads])
+    heads_seen = [
+        "level",
+        "what became of it",
+        "foreseen",
+        "of them warnings",
+        "foreseen before, median",
+        "warned before",
+    ]
+    more = "<h3>Limits that were foreseen</h3>" + _table(heads_seen, seen) if seen else ""
+    return _section(figures, "Forecast skill", says, _table(heads, rows) + more, "forecasts", "foreseen")
 
 
 def _outages(figures: Figures, zone: ZoneInfo) -> str:

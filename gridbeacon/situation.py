@@ -40,6 +40,22 @@ class Place(NamedTuple):
     split_off: bool = False
 
 
+class Weighed(NamedTuple):
+    """What the findings of a situation amount to; ``standing`` are those that count, the worst first."""
+
+    standing: list[Evidence]
+    level: Level
+    reason: Reason
+    kind: SituationKind
+    certainty: Certainty
+    data_lost: bool
+
+    @property
+    def centre(self) -> str:
+        """The cell where it is worst."""
+        return self.standing[0].cell
+
+
 def rule_of(evidence: Evidence) -> str:
     """Return the rule that a finding counts for."""
     return DATA_HEALTH if evidence.layer == "quality" else SAFETY
@@ -61,7 +77,6 @@ def assess(
     findings: Iterable[Evidence],
     at_ms: int,
     near: Callable[[str], Iterable[str]] = lambda _: (),
-    quiet: frozenset[str] | None = None,
 ) -> Situation | None:
     """Return what the findings of a situation's cells amount to by one rule at a time, None when none of them counts.
 
@@ -76,25 +91,37 @@ def assess(
 
     A crossed limit is Observed, unless the data of every sensor that says so are in doubt; two kinds of evidence, a
     report that people have verified (orange), or a point forecast that passes a limit are Likely; the rest is Possible.
-    ``quiet`` are the sources that have gone quiet (None: as the findings say).
     """
-    everything = tuple(findings)
-    standing = [e for e in everything if rule_of(e) == rule]
+    weighed = weigh(place, rule, findings, near)
+    return None if weighed is None else describe(place, rule, weighed, at_ms)
+
+
+def weigh(
+    place: Place,
+    rule: str,
+    findings: Iterable[Evidence],
+    near: Callable[[str], Iterable[str]] = lambda _: (),
+) -> Weighed | None:
+    """Return what ``assess`` decides, without what it says: most findings are no news, and then nothing is said."""
+    standing: list[Evidence] = []
+    quiet: set[str] = set()
+    doubted: set[str] = set()
+    for e in findings:
+        if e.layer == "quality":
+            if e.reason is Reason.GONE_QUIET:
+                quiet.add(e.series)
+            else:
+                doubted.add(e.series if e.reason in _WHOLE else source_of(e.series))
+        if rule_of(e) == rule:
+            standing.append(e)
     if not standing:
         return None
-    standing.sort(key=lambda e: (-e.level, e.since_ms, e.series, e.reason, e.request))
-    if quiet is None:
-        quiet = frozenset(e.series for e in everything if e.reason is Reason.GONE_QUIET)
+    standing.sort(key=_rank)
     top = standing[0]
     layers = {e.layer for e in standing}
-    doubted = frozenset(
-        e.series if e.reason in _WHOLE else source_of(e.series)
-        for e in everything
-        if e.layer == "quality" and e.reason is not Reason.GONE_QUIET
-    )
     level, reason = top.level, top.reason
     if rule == SAFETY:
-        now = [e for e in standing if e.layer != FORECAST]
+        now = standing if FORECAST not in layers else [e for e in standing if e.layer != FORECAST]
         level = max(_corroborated(now, near) if now else Level.NONE, level if top.layer == FORECAST else Level.NONE)
         if level > top.level:
             reason = Reason.CORROBORATED if layers - {LEARNED, "scan", FORECAST} else top.reason
@@ -102,24 +129,44 @@ def assess(
             level, reason = Level.YELLOW, Reason.RECURRED
     if place.split_off and reason is top.reason:
         reason = Reason.SPLIT_OFF
-    sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
+    lost = False
+    if quiet and rule == SAFETY:
+        sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
+        lost = bool(sensed) and all(source_of(e.series) in quiet for e in sensed)
+    return Weighed(
+        standing=standing,
+        level=level,
+        reason=reason,
+        kind=_kind(standing, layers),
+        certainty=_certainty(standing, layers, doubted if rule == SAFETY else set()),
+        data_lost=lost,
+    )
+
+
+def describe(place: Place, rule: str, weighed: Weighed, at_ms: int) -> Situation:
+    """Return a situation in full: with its sentence and the worst of its evidence."""
+    standing = weighed.standing
     return Situation(
         situation_id=place.name,
         cell=place.cell,
         rule=rule,
-        kind=_kind(standing),
-        level=level,
-        reason=reason,
-        certainty=_certainty(standing, doubted if rule == SAFETY else frozenset()),
-        data_lost=bool(sensed) and all(source_of(e.series) in quiet for e in sensed),
+        kind=weighed.kind,
+        level=weighed.level,
+        reason=weighed.reason,
+        certainty=weighed.certainty,
+        data_lost=weighed.data_lost,
         headline=sentence(standing, len(place.cells), min(e.since_ms for e in standing), at_ms),
         evidence=tuple(standing[:EVIDENCE_KEPT]),
-        centre=top.cell or place.cell,
+        centre=weighed.centre or place.cell,
         cells=place.cells,
         findings=len(standing),
         opened_ms=place.opened_ms,
         follows=place.follows,
     )
+
+
+def _rank(e: Evidence) -> tuple[int, int, str, str, str]:
+    return -e.level, e.since_ms, e.series, e.reason, e.request
 
 
 def _of_people_or_several(e: Evidence) -> bool:
@@ -139,6 +186,8 @@ def _witness(e: Evidence) -> str:
 def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]) -> Level:
     """Return the level that the witnesses amount to together, ``standing`` worst first."""
     top = standing[0]
+    if all(e.layer == "limit" for e in standing):  # one kind of witness
+        return top.level
     hard = [e for e in standing if e.layer not in (LEARNED, "scan")]
     if not hard:  # what is unusual is not yet dangerous
         sources = {source_of(e.series) for e in standing}
@@ -171,7 +220,7 @@ def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]
     return best
 
 
-def _kind(standing: list[Evidence]) -> SituationKind:
+def _kind(standing: list[Evidence], layers: set[str]) -> SituationKind:
     """Return what the worst findings are about."""
     top = standing[0]
     if top.layer == "quality":
@@ -186,7 +235,8 @@ def _kind(standing: list[Evidence]) -> SituationKind:
         return SituationKind.INCIDENT_REPORTS
     if kind_of(top.series) == "traffic":
         return SituationKind.TRAFFIC_SHOCK
-    return SituationKind.COUNTERFLOW if _both_ways(standing) else SituationKind.CROWDING
+    both = LEARNED in layers and _both_ways(standing)
+    return SituationKind.COUNTERFLOW if both else SituationKind.CROWDING
 
 
 def _both_ways(standing: list[Evidence]) -> bool:
@@ -195,9 +245,11 @@ def _both_ways(standing: list[Evidence]) -> bool:
     return any(f"{source_of(s)}/people_count_away" in above for s in above if s.endswith("/people_count_towards"))
 
 
-def _certainty(standing: list[Evidence], doubted: frozenset[str]) -> Certainty:
-    top, layers = standing[0], {e.layer for e in standing}
-    if "quality" in layers or any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
+def _certainty(standing: list[Evidence], layers: set[str], doubted: set[str]) -> Certainty:
+    top = standing[0]
+    if "quality" in layers or ("limit" in layers and not doubted):
+        return Certainty.OBSERVED
+    if any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
         return Certainty.OBSERVED
     if len(layers) > 1 or (top.layer == "event" and top.level >= Level.ORANGE):
         return Certainty.LIKELY

@@ -5,10 +5,10 @@ follows from time alone.
 """
 
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
 
 import msgspec
 
+from gridbeacon.agenda import Agenda
 from gridbeacon.alert_book import KINDS as BOOK_KINDS
 from gridbeacon.alert_book import AlertBook
 from gridbeacon.config import Config
@@ -19,7 +19,7 @@ from gridbeacon.merging import Spot
 from gridbeacon.model import Alert, Evidence, Situation, SituationReport
 from gridbeacon.places import area_of, levels_of
 from gridbeacon.reasons import ConditionState, Level, Trend
-from gridbeacon.situation import RULES, SAFETY, Place, assess, is_core, is_diffuse, rule_of
+from gridbeacon.situation import RULES, SAFETY, Place, Weighed, describe, is_core, is_diffuse, rule_of, weigh
 from gridbeacon.situation_map import Begun, SituationMap, Standing, Turn
 
 SPOT, COURSE = "spot", "situation"
@@ -33,7 +33,8 @@ Findings = Callable[[str], Iterable[Evidence]]
 
 
 class Course(msgspec.Struct):
-    """How a situation has gone: where it began, what it follows, its worst, its trend, and what was last reported."""
+    """How a situation has gone: where it began, what it follows, its worst, its trend, what was last reported, and
+    the level and the loss of data that the book was last told of."""
 
     begun: Begun
     follows: str = ""
@@ -45,6 +46,7 @@ class Course(msgspec.Struct):
     version: int = 0
     reported: SituationReport | None = None
     report_at_ms: int | None = None
+    told: tuple[Level, bool] | None = None
 
     def next_ms(self) -> int | None:
         """Return when something happens to it without a further message, or None."""
@@ -73,24 +75,22 @@ class Situations:
         }
         self._courses: dict[str, Course] = {}
         self._touched: set[str] = set()
-        self._due: list[tuple[int, str]] = []
+        self._agenda = Agenda(self._due_ms)
         self._changed: set[tuple[str, str]] = set()
 
     def look(self, cell: str, findings: Iterable[Evidence], near: tuple[str, ...], at_ms: int) -> None:
         """Say what stands in a cell now."""
-        standing: dict[str, list[Evidence]] = {rule: [] for rule in RULES}
+        since: dict[str, int] = {}
+        core, diffuse = False, set()
         for one in findings:
-            standing[rule_of(one)].append(one)
-        for rule, of_rule in standing.items():
-            spots = self._maps[rule]
-            now = None
-            if of_rule:
-                now = Standing(
-                    min(e.since_ms for e in of_rule),
-                    any(map(is_core, of_rule)),
-                    any(map(is_diffuse, of_rule)),
-                    near,
-                )
+            rule = rule_of(one)
+            since[rule] = min(since.get(rule, one.since_ms), one.since_ms)
+            core = core or is_core(one)
+            if is_diffuse(one):
+                diffuse.add(rule)
+        for rule, spots in self._maps.items():
+            grave = core and rule == SAFETY
+            now = Standing(since[rule], grave, rule in diffuse, near) if rule in since else None
             if spots.update(cell, now, at_ms):
                 self._changed.add((SPOT, f"{rule}:{cell}"))
             spot = spots.spots.get(cell)
@@ -124,10 +124,7 @@ class Situations:
 
     def pass_time(self, at_ms: int, findings_of: Findings) -> list[Step]:
         """Return what happens at a time by itself, after what was said of cells for that time."""
-        while self._due and self._due[0][0] <= at_ms:
-            _, name = heappop(self._due)
-            if name in self._courses:
-                self._touched.add(name)
+        self._touched.update(self._agenda.take(at_ms))
         steps = self.settle(at_ms, findings_of)
         for step in self.book.pass_time(at_ms):
             steps.append(step)
@@ -140,10 +137,8 @@ class Situations:
 
     def next_ms(self) -> int | None:
         """Return when something happens here without a further message, or None."""
-        while self._due and (self._due[0][1] not in self._courses or not self._is_due(*self._due[0])):
-            heappop(self._due)
         times = [spots.next_ms() for spots in self._maps.values()]
-        times += [self._due[0][0] if self._due else None, self.book.next_ms(), self.cooldown.next_ms()]
+        times += [self._agenda.next_ms(), self.book.next_ms(), self.cooldown.next_ms()]
         return min((ms for ms in times if ms is not None), default=None)
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:
@@ -169,7 +164,7 @@ class Situations:
         else:
             course = self._courses[name] = msgspec.json.decode(value, type=Course)
             self._maps[course.begun.rule].begun[name] = course.begun
-            self._call(name, course)
+            self._agenda.call(name)
 
     def _cool_down(self, alert: Alert, at_ms: int) -> None:
         """Watch the place of an alert that has cleared more closely for a while."""
@@ -179,8 +174,9 @@ class Situations:
         if alert.rule == SAFETY and alert.highest_level >= least:
             self.cooldown.begin(alert.alert_id, self._around(alert.situation_id), at_ms)
 
-    def _is_due(self, at_ms: int, name: str) -> bool:
-        return self._courses[name].next_ms() == at_ms
+    def _due_ms(self, name: str) -> int | None:
+        course = self._courses.get(name)
+        return None if course is None else course.next_ms()
 
     def _begin(self, name: str, at_ms: int) -> None:
         begun = next(spots.begun[name] for spots in self._maps.values() if name in spots.begun)
@@ -199,53 +195,55 @@ class Situations:
         cells = tuple(sorted(spots.cells_of(name)))
         place = Place(name, begun.cell, begun.opened_ms, cells, course.follows, course.recurs, bool(begun.split_from))
         findings = [e for cell in cells for e in findings_of(cell)]
-        situation = assess(place, begun.rule, findings, at_ms, spots.touching)
-        if situation is None:  # nothing is left to change by itself
-            course.weight, course.trend, course.report_at_ms = (0, 0, 0), Trend.STEADY, None
+        weighed = weigh(place, begun.rule, findings, spots.touching)
+        steps: list[Step] = []
+        if weighed is None:  # nothing is left to change by itself
+            course.weight, course.trend, course.report_at_ms, course.told = (0, 0, 0), Trend.STEADY, None, None
+            steps = self.book.situation(name, None, at_ms)
         else:
-            self._turn(course, situation, at_ms)
-            situation = msgspec.structs.replace(situation, trend=course.trend)
-        steps = self.book.situation(name, situation, at_ms)
-        if situation is not None:
-            self._report(course, situation, at_ms)
+            self._turn(course, weighed, len(cells), at_ms)
+            told = (weighed.level, weighed.data_lost)
+            news, reported = course.told != told, self._is_due_to_report(course, weighed, cells, at_ms)
+            course.told = told
+            if news or reported:
+                situation = describe(place, begun.rule, weighed, at_ms)
+                situation = msgspec.structs.replace(situation, trend=course.trend)
+                # The book is asked when it may have something to say: it decides by level and lost data alone.
+                steps = self.book.situation(name, situation, at_ms) if news else []
+                held = self.book.held(name)
+                state = ConditionState.ACTIVE if held is None else held.alert.condition_state
+                self._say(course, situation, state, at_ms, "" if held is None else held.alert.alert_id)
         self._changed.add((COURSE, name))
-        self._call(name, course)
+        self._agenda.call(name)
         return steps
 
-    def _turn(self, course: Course, situation: Situation, at_ms: int) -> None:
+    def _turn(self, course: Course, weighed: Weighed, cells: int, at_ms: int) -> None:
         """Say which way it goes."""
-        weight = (int(situation.level), len(situation.cells), situation.findings)
-        course.highest = max(course.highest, situation.level)
+        weight = (int(weighed.level), cells, len(weighed.standing))
+        course.highest = max(course.highest, weighed.level)
         if weight != course.weight:
             course.trend = Trend.RISING if weight > course.weight else Trend.FALLING
             course.weight, course.turned_ms = weight, at_ms
         elif at_ms - course.turned_ms >= TREND_MS:
             course.trend = Trend.STEADY
 
-    def _report(self, course: Course, situation: Situation, at_ms: int) -> None:
-        """Report it when there is news: grave news at once, the rest when it has been quiet for a while."""
+    def _is_due_to_report(self, course: Course, weighed: Weighed, cells: tuple[str, ...], at_ms: int) -> bool:
+        """Return whether it is to be reported: grave news at once, the rest when it was not reported for a while."""
         last = course.reported
-        held = self.book.held(situation.situation_id)
-        state = ConditionState.ACTIVE if held is None else held.alert.condition_state
-        if last is not None:
-            was = last.situation
-            grave = (was.level, was.kind, was.certainty, last.state) != (
-                situation.level,
-                situation.kind,
-                situation.certainty,
-                state,
-            )
-            news = (was.trend, was.cells, was.centre, was.findings) != (
-                situation.trend,
-                situation.cells,
-                situation.centre,
-                situation.findings,
-            )
-            due_ms = last.changed_ms + REPORT_MS
-            course.report_at_ms = due_ms if news and not grave and at_ms < due_ms else None
-            if not grave and (not news or at_ms < due_ms):
-                return
-        self._say(course, situation, state, at_ms, "" if held is None else held.alert.alert_id)
+        if last is None or course.told != (weighed.level, weighed.data_lost):
+            return True
+        was = last.situation
+        if (was.kind, was.certainty) != (weighed.kind, weighed.certainty):
+            return True
+        news = (was.trend, was.cells, was.centre, was.findings) != (
+            course.trend,
+            cells,
+            weighed.centre or was.cell,
+            len(weighed.standing),
+        )
+        due_ms = last.changed_ms + REPORT_MS
+        course.report_at_ms = due_ms if news and at_ms < due_ms else None
+        return news and at_ms >= due_ms
 
     def _say(
         self, course: Course, situation: Situation, state: ConditionState, at_ms: int, alert_id: str, into: str = ""
@@ -275,11 +273,6 @@ class Situations:
         if last is not None:
             last_now = msgspec.structs.replace(last.situation, level=Level.NONE, trend=Trend.FALLING)
             self._say(course, last_now, ConditionState.CLEARED, at_ms, last.alert_id, turn.into)
-
-    def _call(self, name: str, course: Course) -> None:
-        due_ms = course.next_ms()
-        if due_ms is not None:
-            heappush(self._due, (due_ms, name))
 
     def _around(self, name: str) -> set[str]:
         """Return the cells of a situation and those that adjoin them."""

@@ -21,6 +21,7 @@ SHARD_BY = {
     "situations": "situation_id",
     "places": "grid_id",
     "sensors": "source",
+    "announced": "name",
     "schema_migrations": "number",
 }
 """By which columns the rows of each table are spread over the shards."""

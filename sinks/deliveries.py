@@ -3,7 +3,7 @@
 ``outbox.Outbox`` decides with them, ``webhook.WebhookSender`` makes the attempts.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import msgspec
 
 from gridbeacon.config_notify import Notify, Webhook
 from gridbeacon.model import Delivery, Notice
+from gridbeacon.notices import ESCALATED, REPEATED
 from gridbeacon.reasons import DeliveryOutcome, Level, Mode
 from sinks.bodies.message import Sent
 
@@ -181,6 +182,27 @@ def not_sent(notice: Notice, endpoint: str, profile: str, now_ms: int) -> Delive
     """Return the row of a notice that a disabled endpoint does not get."""
     nothing = Result(0, "not sent: the endpoint answered 410 Gone and is disabled", None, now_ms, 0.0)
     return row(Attempt(endpoint, notice, 0), nothing, DeliveryOutcome.DISABLED, profile)
+
+
+def stand_down(
+    held: AlertDeliveries, under_way: Mapping[str, set[str]], profile: Callable[[str], str], now_ms: int
+) -> list[Delivery]:
+    """Take out the calls of an alert that somebody has taken, but for those that are being sent; return their rows."""
+    rows: list[Delivery] = []
+    for name, line in held.lines.items():
+        first = line.sequences[:1]
+        if first and held.pending[first[0]].notice.alert_id not in under_way.get(name, ()):
+            first = []
+        calls = [s for s in line.sequences[len(first) :] if held.pending[s].notice.type in (ESCALATED, REPEATED)]
+        if not calls:
+            continue
+        if calls[0] == line.sequences[0]:
+            line.attempts = 0
+        line.sequences = [s for s in line.sequences if s not in calls]
+        why = Result(0, "somebody has taken the alert", None, now_ms, 0.0)
+        attempts = [Attempt(name, held.pending[s].notice, 0) for s in calls]
+        rows += [row(attempt, why, DeliveryOutcome.SUPERSEDED, profile(name)) for attempt in attempts]
+    return rows
 
 
 def enabled_row(endpoint: str, profile: str, now_ms: int, why: str) -> Delivery:

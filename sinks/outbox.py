@@ -32,6 +32,7 @@ from sinks.deliveries import (
     leading_to,
     not_sent,
     row,
+    stand_down,
     wait_ms,
 )
 from sinks.orders import Enable, Order
@@ -93,6 +94,8 @@ class Outbox:
         if alert is None:  # a person acted on what is unknown, or began a silence
             return rows
         held = self._alerts.get(alert.alert_id)
+        if held is not None and alert.handling_state is not HandlingState.NEW:
+            rows += stand_down(held, self._under_way, self._profile, now_ms)
         if notice is not None:
             if held is None:
                 held = self._alerts[alert.alert_id] = AlertDeliveries(mode=alert.mode)
@@ -121,7 +124,8 @@ class Outbox:
         notice = order.notice
         held = self._alerts.get(notice.alert_id)
         if held is None:  # over and forgotten: this one delivery is all that is left of it
-            held = self._alerts[notice.alert_id] = AlertDeliveries(over_ms=order.at_ms, done=True)
+            held = AlertDeliveries(over_ms=order.at_ms, done=True, highest=notice.level)
+            self._alerts[notice.alert_id] = held
         pending = held.pending.get(notice.sequence) or Pending(notice, now_ms, order.earlier)
         if name not in self._endpoints:
             nothing = Result(0, "no webhook of this name is configured", None, now_ms, 0.0)

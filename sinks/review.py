@@ -63,6 +63,15 @@ WHERE v.target_at >= {from} AND v.target_at < {to}
 GROUP BY lead_minutes, model
 ORDER BY lead_minutes, model
 """,
+    "foreseen": """
+SELECT toInt8(level) AS level, toString(outcome) AS outcome, count() AS crossings,
+       countIf(warned_at IS NOT NULL) AS warnings, median(lead_secs) / 60 AS lead_minutes,
+       median(warning_lead_secs) / 60 AS warning_lead_minutes
+FROM crossings FINAL
+WHERE made_at >= {from} AND made_at < {to}
+GROUP BY level, outcome
+ORDER BY level DESC, outcome
+""",
     "outages": """
 SELECT source, kind, any(cell) AS cell, sum(gap) AS silent_minutes, max(gap) AS longest_minutes,
        toUnixTimestamp(argMax(since, gap)) * 1000 AS since_ms

@@ -50,7 +50,7 @@ class NotifyMachine(Machine):
     def outputs(self, rows: list[Delivery]) -> list[Output]:
         """Return delivery rows as messages."""
         for row in rows:
-            telemetry.counter("deliveries_total").labels(outcome=row.outcome).inc()
+            telemetry.counter("deliveries_total").labels(endpoint=row.endpoint, outcome=row.outcome).inc()
         return [Output(self._deliveries, self._partition, msgspec.json.encode(row)) for row in rows]
 
     def changed(self) -> list[tuple[bytes, bytes | None]]:

@@ -49,7 +49,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.include_router(reads.router)
     app.include_router(acts.router)
-    app.include_router(callbacks.router)
+    app.include_router(callbacks.router_of(parts))
     for part in (pages, review, login):
         app.include_router(part.router)
     app.mount("/static", _Static(packages=[("web", "static")]), name="static")

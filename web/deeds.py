@@ -71,7 +71,7 @@ async def act(
         disposition=disposition,
         source=ActionSource.API,
     )
-    return await answered(house, viewer.client, asked)
+    return await answered(house, viewer, asked)
 
 
 async def silence(
@@ -100,7 +100,7 @@ async def silence(
         up_to=up_to,
         source=ActionSource.API,
     )
-    return asked.silence_id, await answered(house, viewer.client, asked)
+    return asked.silence_id, await answered(house, viewer, asked)
 
 
 async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) -> AlertEvent:
@@ -114,12 +114,12 @@ async def unsilence(house: Parts, viewer: Viewer, silence_id: str, note: str) ->
         note=note,
         source=ActionSource.API,
     )
-    return await answered(house, viewer.client, asked)
+    return await answered(house, viewer, asked)
 
 
-async def answered(house: Parts, client: str, asked: Asked) -> AlertEvent:
-    """Return what came of whatever ``client`` asked for. Raises ``Problem`` as ``act`` does."""
-    wait(house.acts_often.wait_secs(client))
+async def answered(house: Parts, viewer: Viewer, asked: Asked) -> AlertEvent:
+    """Return what came of what somebody asked for. Raises ``Problem`` when it was refused or had no answer."""
+    wait(house.acts_often.wait_secs(viewer.client))
     if house.submit is None:
         raise Problem(503, "this server takes no actions: it is not connected to the log")
     try:

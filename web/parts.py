@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from gridbeacon.config import Config
 from gridbeacon.model import AlertEvent, Asked
 from gridbeacon.registry import Registry
-from sinks.callbacks import Callbacks
 from web.city_map import CityMap, draw
 from web.database import Database
 from web.guard import Often
@@ -38,7 +37,6 @@ class Parts:
     """What is found out for all viewers together, by name."""
     zone: ZoneInfo = field(init=False)
     plan: CityMap = field(init=False)
-    callbacks: Callbacks = field(init=False)
     often: Often = field(init=False)
     acts_often: Often = field(init=False)
     strangers: Often = field(init=False)
@@ -47,7 +45,6 @@ class Parts:
         """Make what follows from the configuration."""
         self.plan = draw(self.registry)
         self.zone = ZoneInfo(self.config.timezone)
-        self.callbacks = Callbacks(self.config.notify)
         self.often = Often(self.config.api.requests_per_min)
         self.acts_often = Often(self.config.api.actions_per_min)
         self.strangers = Often(20)

@@ -75,17 +75,19 @@ def day_of(size: Size, day: int) -> Iterator[tuple[str, Columns]]:
     yield "dead_letters", alerts.dead_letters(size, day)
     if rows := forecasts.columns(size, day):
         yield "forecasts", rows
+    if rows := forecasts.crossings(size, day):
+        yield "crossings", rows
 
 
 def load(size: Size, config: Config, advance: Any) -> int:
     """Write the city to ClickHouse, its tables made first, and return how many rows."""
-    from gridbeacon.demo.fixture.plan import START_MS, registry
-    from sinks import places
+    from gridbeacon.demo.fixture.plan import START_MS, calendar, registry
+    from sinks import announced, places
     from sinks.clickhouse import ClickHouseSink
     from sinks.migrate import migrate
 
     migrate(msgspec.structs.replace(config, timezone=TIMEZONE))
-    rows = places.store(registry(size), config, START_MS)
+    rows = places.store(registry(size), config, START_MS) + announced.store(calendar(size), config, START_MS)
     sink = ClickHouseSink(config)
     try:
         for day in range(size.days):

@@ -70,11 +70,14 @@ def migrate(
 
 
 def prepared(settings: Config, folder: Path) -> list[str]:
-    """Make the schema what this version needs, store the registry, and return what was changed, a sentence each."""
+    """Make the schema what this version needs, store registry and calendar, and return what was changed, in words."""
+    from gridbeacon.calendar_file import load_calendar
     from gridbeacon.registry_file import load_registry
-    from sinks import places
+    from sinks import announced, places
     from sinks.migrate import migrate as apply
 
     changed = apply(settings)
-    places.store(load_registry(settings, folder), settings, time.time_ns() // 1_000_000)
+    now_ms = time.time_ns() // 1_000_000
+    places.store(load_registry(settings, folder), settings, now_ms)
+    announced.store(load_calendar(settings, folder), settings, now_ms)
     return changed

@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from clickhouse_driver import Client
 
+from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config, Keep
 from gridbeacon.errors import Transient
 from gridbeacon.model import Cell, Sensor
 from gridbeacon.registry import Registry
 from gridbeacon.vocabulary import Kind
+from sinks import announced, places, rows
 from sinks import migrate as module
-from sinks import places, rows
 from sinks.clickhouse import ClickHouseSink, connect, query
 from sinks.cluster import SHARD_BY
 from sinks.migrate import migrate, migrations, plan, rendered
@@ -199,6 +200,7 @@ def test_every_column_that_is_written_is_there_and_none_that_must_be_is_left_out
         "dead_letters": rows.dead_letters([]),
         "places": places.places(Registry(), config, 0),
         "sensors": places.sensors(Registry(), 0),
+        "announced": announced.announced(Calendar(), 0),
     }
     for table, columns in written.items():
         sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = %(table)s"

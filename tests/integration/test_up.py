@@ -135,6 +135,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "forecast",
         "api",
     }
     for word in ("Kafka", "ClickHouse", "board", "data, logs", "processes", "webhooks"):
@@ -185,6 +186,7 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "situate",
         "notify",
         "store",
+        "forecast",
     }
     assert found["problems"] == []
     fresh = after.pids()

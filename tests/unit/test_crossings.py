@@ -28,32 +28,31 @@ LIMIT = 4.0
 def path(points, spread=0.5, start_ms=0):
     point = np.array(points, np.float64)
     times = start_ms + SLOT_MS * np.arange(len(point))
-    above = np.clip((point - LIMIT) / (2.5 * spread) + 0.5, 0.0, 1.0) if spread else (point >= LIMIT).astype(float)
-    return times, point, point - spread, point + spread, above
+    return times, point, point - spread, point + spread
 
 
 def test_a_rise_is_a_watch_first_and_a_warning_when_the_point_passes():
-    watch = foresee(*path([2.0, 3.0, 3.6, 3.2]), LIMIT)
+    watch = foresee(*path([2.0, 3.0, 3.6, 3.2]), LIMIT, 0.9)
     assert watch is not None
     assert watch.tier is Tier.WATCH
     assert watch.from_ms <= watch.expected_ms == 2 * SLOT_MS
-    warning = foresee(*path([2.0, 3.0, 4.5, 5.5]), LIMIT)
+    warning = foresee(*path([2.0, 3.0, 4.5, 5.5]), LIMIT, 0.9)
     assert warning is not None
     assert warning.tier is Tier.WARNING
     assert warning.from_ms < warning.expected_ms < (warning.until_ms or 0)
-    assert foresee(*path([2.0, 2.5, 3.4]), LIMIT) is None
+    assert foresee(*path([2.0, 2.5, 3.4]), LIMIT, 0.9) is None
 
 
 def test_a_certain_rise_is_expected_exactly_when_it_passes():
-    found = foresee(*path([3.0, 5.0], spread=0.0), LIMIT)
+    found = foresee(*path([3.0, 5.0], spread=0.0), LIMIT, 0.9)
     assert found == Foreseen(
-        tier=Tier.WARNING, expected_ms=SLOT_MS // 2, from_ms=SLOT_MS // 2, until_ms=SLOT_MS // 2, probability=1.0
+        tier=Tier.WARNING, expected_ms=SLOT_MS // 2, from_ms=SLOT_MS // 2, until_ms=SLOT_MS // 2, probability=0.9
     )
 
 
 def test_closed_hours_are_skipped():
-    assert foresee(*path([np.nan, np.nan]), LIMIT) is None
-    found = foresee(*path([3.0, np.nan, 5.0], spread=0.0), LIMIT)
+    assert foresee(*path([np.nan, np.nan]), LIMIT, 0.9) is None
+    found = foresee(*path([3.0, np.nan, 5.0], spread=0.0), LIMIT, 0.9)
     assert found is not None
     assert found.expected_ms == SLOT_MS
 
@@ -66,7 +65,7 @@ numbers = st.lists(st.floats(0, 10) | st.just(float("nan")), min_size=1, max_siz
 def test_what_is_foreseen_lies_within_the_forecast_and_in_order(points, spread, held):
     """For any forecast: from <= expected, expected <= until where it is known, all within the path; a probability."""
     times, *columns = path(points, spread)
-    found = foresee(times, *columns, LIMIT, held)
+    found = foresee(times, *columns, LIMIT, 0.9, held)
     if found is None:
         highest = np.nanmax(np.append(columns[2], -1.0))
         assert highest < LIMIT
@@ -87,7 +86,7 @@ def test_a_crossing_ends_once_and_versions_count_up(peaks, spread):
     for number, peak in enumerate(peaks):
         now_ms = number * SLOT_MS
         tier = held.foreseen.tier if held is not None else Tier.NONE
-        found = foresee(*path([2.0, peak, 2.0], spread, now_ms), LIMIT, tier)
+        found = foresee(*path([2.0, peak, 2.0], spread, now_ms), LIMIT, 0.9, tier)
         if held is None:
             held = begin("s", Level.ORANGE, LIMIT, found, now_ms, "profile") if found else None
             continue
@@ -104,18 +103,18 @@ def test_a_crossing_ends_once_and_versions_count_up(peaks, spread):
 
 
 def test_a_forecast_that_hovers_at_the_limit_does_not_flicker():
-    seen = foresee(*path([2.0, 4.05], 0.0), LIMIT)
+    seen = foresee(*path([2.0, 4.05], 0.0), LIMIT, 0.9)
     assert seen is not None
     held = begin("s", Level.ORANGE, LIMIT, seen, 0, "profile")
     for number, peak in enumerate([3.95, 4.05, 3.85, 4.1, 3.9] * 4):
-        found = foresee(*path([2.0, peak], 0.0), LIMIT, held.foreseen.tier)
+        found = foresee(*path([2.0, peak], 0.0), LIMIT, 0.9, held.foreseen.tier)
         held = go_on(held, found, number * 1000, told_from_ms=2 * SLOT_MS)
     assert (held.version, held.outcome, held.foreseen.tier) == (1, CrossingOutcome.OPEN, Tier.WARNING)
 
 
 def test_lead_times_are_from_the_first_word_and_from_the_first_warning():
-    watch = foresee(*path([2.0, 3.8], 0.5), LIMIT)
-    warning = foresee(*path([2.0, 5.0], 0.5, 2 * SLOT_MS), LIMIT)
+    watch = foresee(*path([2.0, 3.8], 0.5), LIMIT, 0.9)
+    warning = foresee(*path([2.0, 5.0], 0.5, 2 * SLOT_MS), LIMIT, 0.9)
     assert watch is not None
     assert warning is not None
     held = begin("s", Level.ORANGE, LIMIT, watch, 0, "prophet_batch")
@@ -136,7 +135,7 @@ def test_lead_times_are_from_the_first_word_and_from_the_first_warning():
     ],
 )
 def test_a_withdrawal_says_why(after_ms, lost, reason):
-    seen = foresee(*path([2.0, 5.0]), LIMIT)
+    seen = foresee(*path([2.0, 5.0]), LIMIT, 0.9)
     assert seen is not None
     held = begin("s", Level.RED, LIMIT, seen, 0, "profile")
     for _ in range(PATIENCE):
@@ -159,7 +158,7 @@ def test_limits_are_those_of_the_ladder_and_ascend():
 
 
 def test_bytes_lose_nothing():
-    seen = foresee(*path([2.0, 5.0]), LIMIT)
+    seen = foresee(*path([2.0, 5.0]), LIMIT, 0.9)
     assert seen is not None
     held = come_true(begin("s", Level.RED, LIMIT, seen, 7, "profile"), 99)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(held), type=type(held)) == held

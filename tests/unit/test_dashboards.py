@@ -40,7 +40,7 @@ def test_limits_and_budget_are_those_of_the_configuration() -> None:
     ladder = Ladder(blue=1.25, yellow=2.25, orange=3.25, red=4.25)
     config = Config(limits=Limits(moving=ladder), alarm_budget=AlarmBudget(per_week=7))
     text = "".join(built(config).values())
-    assert "('red', 4.25)" in text
+    assert "4.25 * multiIf" in text
     assert "toFloat64(7) AS budget" in text
     assert text != "".join(built(CONFIG).values())
 

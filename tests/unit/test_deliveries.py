@@ -658,3 +658,59 @@ def test_nothing_is_given_up_while_the_alert_is_open() -> None:
 def test_rows_say_why_the_notice_was_sent_and_in_which_form() -> None:
     (row,) = work(filled(Outbox(ONE), LIFE[:1]), {"a": 204})
     assert (row.type, row.reason, row.profile) == ("alert.opened", "density", "standard")
+
+
+def test_whoever_takes_an_alert_ends_the_calls_that_still_wait() -> None:
+    """An acknowledgement stops every queued call; what is being sent, and all other notices, go on in order."""
+    first = story(Level.ORANGE)[0]
+    assert first.notice is not None
+    assert first.alert is not None
+    kinds = ("alert.escalated", "alert.repeated", "alert.acknowledged")
+    more = [
+        msgspec.structs.replace(
+            first,
+            offset=number,
+            previous=(number - 1, 0),
+            alert=msgspec.structs.replace(
+                first.alert,
+                handling_state=HandlingState.ACKNOWLEDGED if kind == kinds[-1] else HandlingState.NEW,
+            ),
+            notice=msgspec.structs.replace(
+                first.notice, notice_id=f"msg_{number}", sequence=number + 1, type=kind, endpoints=("a",)
+            ),
+        )
+        for number, kind in enumerate(kinds, 1)
+    ]
+    outbox = filled(Outbox(Notify(webhooks=(endpoint(),))), [first, *more[:2]])
+    under_way = only(outbox.due(T0))
+    rows = outbox.add(more[2], T0 + 1)
+    assert [(one.sequence, one.outcome) for one in rows] == [(2, "superseded"), (3, "superseded")]
+    outbox.result(under_way, answer(), T0 + 2)
+    assert only(outbox.due(T0 + 2)).notice.type == "alert.acknowledged"
+
+
+def addressed(transitions: list[Transition], *names: str) -> list[Transition]:
+    """Return the same, each notice for these webhooks alone."""
+    told_of = [(t, t.notice) for t in transitions if t.notice is not None]
+    return [
+        msgspec.structs.replace(t, notice=msgspec.structs.replace(notice, endpoints=names)) for t, notice in told_of
+    ]
+
+
+def test_a_notice_that_says_whom_it_is_for_goes_there_whatever_the_level_asked_for() -> None:
+    config = Notify(webhooks=(endpoint("a", min_level="red"), endpoint("b"), endpoint("c", modes=(Mode.TEST,))))
+    rows = work(filled(Outbox(config), addressed(LIFE[:1], "a", "c")), {"a": 204})
+    assert told(rows) == [("a", 1, "delivered")]
+    assert work(filled(Outbox(config), addressed(LIFE[:1])), {}) == []
+
+
+def test_a_fallback_stands_in_for_whom_a_notice_is_for() -> None:
+    config = Notify(webhooks=(endpoint("a", fallback="b"), endpoint("b", min_level="red"), endpoint("c")))
+    outbox = filled(Outbox(config), addressed(LIFE[:1], "a"))
+    assert told(work(outbox, {"a": 404, "b": 204})) == [("a", 1, "permanent"), ("b", 1, "delivered")]
+    both = work(filled(outbox, addressed(LIFE, "a")[1:2]), {"a": 204, "b": 204})
+    assert sorted(told(both)) == [("a", 2, "delivered"), ("b", 2, "delivered")]
+    # what is for others is none of its business, and a route may name it by itself
+    assert told(work(filled(outbox, addressed(LIFE, "c")[2:]), {"c": 204})) == [("c", 3, "delivered")]
+    alone = filled(Outbox(config), addressed(LIFE[:1], "b"))
+    assert told(work(alone, {"b": 204})) == [("b", 1, "delivered")]

@@ -127,7 +127,7 @@ def town(days: int, planted: int | None, *, seed: int = 2) -> list[list[ReportCo
 
 def run(windows: list[list[ReportCount]], cut: int = -1, *, backwards: bool = False) -> list[Signal]:
     """Return what is found, window by window; restored after window ``cut``."""
-    found, saved, scanner = [], {}, Clusters(Config(), 0)
+    found, saved, scanner = [], {}, Clusters(Config())
     for number, counts in enumerate(windows):
         now_ms = START_MS + (number + 1) * WINDOW_MS + 60_000
         scanner.count(reversed(counts) if backwards else counts, now_ms)
@@ -135,7 +135,7 @@ def run(windows: list[list[ReportCount]], cut: int = -1, *, backwards: bool = Fa
             found += scanner.scan(due_ms)
         saved.update(scanner.changed())
         if number == cut:
-            scanner = Clusters(Config(), 0)
+            scanner = Clusters(Config())
             for key, value in sorted(saved.items()):
                 scanner.restore(key.decode().partition(":")[2], value)
     return found
@@ -159,7 +159,7 @@ def test_nothing_is_said_before_the_town_is_known() -> None:
 
 
 def test_its_state_is_plain_and_small() -> None:
-    scanner = Clusters(Config(), 0)
+    scanner = Clusters(Config())
     for counts in town(2, None):
         scanner.count(counts, 0)
     ((key, value),) = scanner.changed()

@@ -22,7 +22,7 @@ SECTION = Forecast(
 
 def history() -> History:
     found = made(days=21, series=3)
-    names = ("crowd/a/people_count", "traffic/b/intensity_per_h", "crowd/c/x/people_count")
+    names = ("crowd/a/x/people_count", "traffic/b/intensity_per_h", "crowd/c/occupancy")
     return History(names, found.start_ms, found.step_ms, found.values, found.timezone, found.day_types)
 
 
@@ -30,7 +30,7 @@ def test_a_class_gets_the_curve_of_stock_prophet_and_says_so() -> None:
     settings = Settings.of(SECTION)
     before = fit(history(), settings)
     after = replaced(before, history(), SECTION)
-    assert after.models()[0] is after.models()[2] is ForecastModel.PROPHET
+    assert after.models()[0] is ForecastModel.PROPHET
     assert after.models()[1] is before.models()[1]
     np.testing.assert_array_equal(after.curve[1], before.curve[1])
     found = Live(Fitted.from_bytes(after.to_bytes())).forecast(after.end_ms, [0, 12 * HOUR_MS])
@@ -42,13 +42,15 @@ def test_a_class_gets_the_curve_of_stock_prophet_and_says_so() -> None:
 
 def test_a_series_that_prophet_cannot_fit_keeps_its_curve_and_stops_no_other() -> None:
     before = fit(history(), Settings.of(SECTION))
+    more = ForecasterOf(kind=Kind.CROWD, metric="occupancy", forecaster="prophet")
+    both = msgspec.structs.replace(SECTION, series=(*SECTION.series, more))
 
     def fails_at_first(grid: Grid, roots: np.ndarray, day: int) -> np.ndarray:
         if roots[0] == np.sqrt(history().values[0, 0]):
             raise RuntimeError("Stan gave up")
         return np.zeros(len(grid.later))
 
-    after = replaced(before, history(), SECTION, fails_at_first)
+    after = replaced(before, history(), both, fails_at_first)
     assert (after.models()[0], after.reasons()[0]) == (before.models()[0], ForecastReason.FAILED)
     np.testing.assert_array_equal(after.curve[0], before.curve[0])
     assert after.models()[2] is ForecastModel.PROPHET
