@@ -1,6 +1,6 @@
 """A city of 5,000 quiet series under a budget of 20 alarms a week: how many are told, and are bursts still found?
 
-    python -m bench.quiet_city [--series 5000] [--quick]
+    python -m bench.quiet_city [--series 5000] [--trees] [--quick]
 
 The engine itself, from frames to alerts: observe, triage and advance over five-minute values of the ten families of
 ``bench.quiet`` for 60 days, five series to a cell, cells in a row with two neighbours each. First all is quiet: alarms
@@ -14,20 +14,23 @@ import time
 import numpy as np
 
 from bench.quiet import BEGIN_MS, BURST, DAYS, FAMILIES, LATE, PER_DAY
-from gridbeacon.assessor import Assessor
-from gridbeacon.config import AlarmBudget, Config, Topics
+from gridbeacon.config import AlarmBudget, Config, Detect, Topics
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.frame import F4, Frame, Rows
 from gridbeacon.lifecycle import Event
 from gridbeacon.model import Sensor, Tick
 from gridbeacon.vocabulary import METRIC_NUMBER, Kind
 from streams.detect import DetectMachine
+from streams.situate import SituateMachine
 
 STEP_MS, WEEK = 300_000, 7 * PER_DAY
 PER_CELL, FIRST_WEEK = 5, 3
 KINDS = (Kind.CROWD, Kind.TRAFFIC)
 METRICS = (METRIC_NUMBER[Kind.CROWD, "people_count"], METRIC_NUMBER[Kind.TRAFFIC, "intensity_per_h"])
 Burst = tuple[int, int, int]
+Told = tuple[int, tuple[str, ...]]
+"""When an alert was opened, and its cells."""
+CODE = 15
 
 
 def cell_of(number: int) -> str:
@@ -70,16 +73,22 @@ def values(count: int, put: list[Burst], seed: int) -> F4:
     return whole
 
 
-def told(count: int, put: list[Burst], seed: int, per_week: float) -> list[tuple[int, str]]:
-    """Return (step, cell) of each alert that the engine opens."""
+def told(count: int, put: list[Burst], seed: int, per_week: float, *, trees: bool) -> list[Told]:
+    """Return what the engine tells: areas and cells as a whole, too."""
     one = Topics(observations_partitions=1, signals_partitions=1, source_partitions=1)
     alone = Forecast(enabled=False)  # nobody writes what situate would wait for
-    config = Config(clock="event", alarm_budget=AlarmBudget(per_week=per_week), topics=one, forecast=alone)
-    machine, assessor = DetectMachine(config, 0), Assessor(config, 0)
+    config = Config(
+        clock="event",
+        alarm_budget=AlarmBudget(per_week=per_week),
+        topics=one,
+        forecast=alone,
+        detect=Detect(cell_trees=trees),
+    )
+    machine, situate = DetectMachine(config, 0), SituateMachine(config, 0)
     whole, of = values(count, put, seed), np.arange(count)
     names = tuple(f"S{n}" for n in range(count))
     nothing, none = np.full(count, np.nan, np.float32), np.zeros(count, np.uint8)
-    found: list[tuple[int, str]] = []
+    found: list[Told] = []
     batches = 0
     for step in range(len(whole)):
         now_ms = BEGIN_MS + step * STEP_MS
@@ -103,23 +112,25 @@ def told(count: int, put: list[Burst], seed: int, per_week: float) -> list[tuple
         observed = machine.observer.observe(Frame(now_ms, rows, defined, ticks=(Tick("made/0", now_ms, 1),)), step)
         for _, batch in machine.batches(observed, step):
             found += [
-                (step, transition.alert.cell)
-                for transition in assessor.assess(batch, batches)
-                if transition.event.event is Event.OPENED and transition.alert.rule == "safety"
+                (step, one.alert.cells or (one.alert.cell,))
+                for one in situate.assess(batch, batches)
+                if one.event.event == Event.OPENED and one.alert is not None and one.alert.rule == "safety"
             ]
             batches += 1
     return found
 
 
-def situations(found: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """Return the first alert of each situation: what opens in a cell or next to it within two hours belongs to it."""
-    first: list[tuple[int, str]] = []
-    last: list[tuple[int, int]] = []
-    for step, cell in found:
-        place = int(cell[6:])
-        if not any(step - s <= LATE and abs(place - p) <= 1 for s, p in last):
-            first.append((step, cell))
-        last = [(s, p) for s, p in last if step - s <= LATE] + [(step, place)]
+def situations(found: list[Told]) -> list[Told]:
+    """Return the first alert of each situation: what opens in its cells or next to them within two hours belongs to
+    it; of areas, what opens in the same one."""
+    first: list[Told] = []
+    last: list[tuple[int, set[int]]] = []
+    for step, cells in found:
+        places = {int(cell[6:]) if len(cell) == CODE else -int(cell) for cell in cells}
+        around = places | {p + by for p in places if p >= 0 for by in (-1, 1)}
+        if not any(step - s <= LATE and around & others for s, others in last):
+            first.append((step, cells))
+        last = [(s, p) for s, p in last if step - s <= LATE] + [(step, places)]
     return first
 
 
@@ -128,19 +139,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.quiet_city", description=__doc__)
     parser.add_argument("--series", type=int, default=5000)
     parser.add_argument("--budget", type=float, default=20.0, help="alarms a week")
+    parser.add_argument("--trees", action="store_true", help="with the trees of cells, which take longer than all else")
     parser.add_argument("--quick", action="store_true", help="250 series, budget 4")
     options = parser.parse_args()
     count, budget = (250, 4.0) if options.quick else (options.series, options.budget)
     weeks = DAYS / 7 - FIRST_WEEK
     begun = time.perf_counter()
-    quiet = situations(told(count, [], 0, budget))
+    quiet = situations(told(count, [], 0, budget, trees=options.trees))
     print(f"{count} series, {DAYS} days, budget {budget:g} a week; {time.perf_counter() - begun:.0f} s\n")
     by_week = np.bincount([step // WEEK for step, _ in quiet], minlength=DAYS // 7)[: DAYS // 7]
     late = [step for step, _ in quiet if step >= FIRST_WEEK * WEEK]
     print(f"quiet: {len(late) / weeks:.1f} alarms a week after week {FIRST_WEEK}; by week {by_week.tolist()}")
     put = bursts(count, budget / 2, 0)
-    found = situations(told(count, put, 0, budget))
-    hits = [any(0 <= step - start <= LATE and cell == cell_of(a) for step, cell in found) for start, a, _ in put]
+    found = situations(told(count, put, 0, budget, trees=options.trees))
+    hits = [any(0 <= step - start <= LATE and cell_of(a) in cells for step, cells in found) for start, a, _ in put]
     late = [step for step, _ in found if step >= FIRST_WEEK * WEEK]
     print(
         f"with {len(put)} bursts in two series each: {np.mean(hits):.3f} of them told; "

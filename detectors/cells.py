@@ -10,10 +10,9 @@ same people, is taken out: L⁻¹·r, where L·Lᵀ is the cell's own correlatio
 import math
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations_with_replacement
 
 import msgspec
-import numpy as np
 
 from detectors.episodes import CALM
 from detectors.forest import WINDOW, Forest
@@ -29,6 +28,9 @@ from gridbeacon.vocabulary import Kind
 SMOOTH_MS = 900_000.0
 HELD_MS = 3_600_000
 """A kind that reports seldom counts so long with what it said last."""
+LEARNED_A_SLOT, SLOT_TURN_MS = 16, 60_000
+"""Cells that a slot teaches, at least, in turn: a forest of many cells has soon seen enough, and each costs 0.1 ms."""
+SMALL = 2.0
 WARM_SLOTS, WARM_UNIT = 288, 300
 """Slots of each kind before the cell is looked at, and vectors beyond the forest's window before anything is said."""
 GAIN = 1 / 2000
@@ -89,7 +91,8 @@ class Cells:
             seen[one.cell][one.kind] = series + one.series, z + one.z, masked + one.masked
         signals: list[Signal] = []
         born: list[Born] = []
-        for name in sorted(seen):
+        every = max(1, len(seen) // LEARNED_A_SLOT)
+        for turn, name in enumerate(sorted(seen), slot.end_ms // SLOT_TURN_MS):
             cell = self._cells.setdefault(name, Kept())
             self._changed.add(name)
             for kind, (series, z, masked) in sorted(seen[name].items()):
@@ -101,7 +104,7 @@ class Cells:
                 cell.born = True
                 born.append(Born(slot.end_ms, name, f"{CELL}/{JOINT}", 1))
             masked = any(masked for _, _, masked in seen[name].values())
-            signals += self._look(name, cell, vector, slot.end_ms, learn=not masked)
+            signals += self._look(name, cell, vector, slot.end_ms, learn=not masked and turn % every == 0)
         for name in sorted(self._open):
             if self._cells[name].last_ms <= slot.end_ms - GONE_MS:
                 signals.append(self._ended(name, self._cells[name], slot.end_ms))
@@ -151,8 +154,9 @@ class Cells:
         forest, grove = self._grove(vector)
         apart = _apart(cell, vector)
         x = {kind: 0.5 + z / (2.0 * (3.0 + abs(z))) for kind, z in apart.items()}
-        score = forest.score(x)
         size = math.sqrt(sum(z * z for z in apart.values()))
+        # What is small in every direction is not odd; it is looked at where it is learned from.
+        score = forest.score(x) if learn or cell.since_ms or size >= SMALL else None
         odd = 0.0 if score is None else (1.0 + size / CLIP) / max(1.0 - score, 1e-6)
         known = grove.learned >= WINDOW + WARM_UNIT
         severity = odd / grove.unit if known and grove.unit > 0.0 else 0.0
@@ -229,13 +233,23 @@ def _vector(cell: Kept, now_ms: int) -> dict[str, float] | None:
 
 def _apart(cell: Kept, vector: dict[str, float]) -> dict[str, float]:
     """Return a vector less what its kinds usually have in common in this cell."""
-    kinds = list(vector)
-    shared = np.eye(len(kinds))
-    for (i, a), (j, b) in combinations(enumerate(kinds), 2):
-        sizes = cell.products.get(f"{a}*{a}", 1.0) * cell.products.get(f"{b}*{b}", 1.0)
-        shared[i, j] = shared[j, i] = SHRUNK * cell.products.get(f"{a}*{b}", 0.0) / math.sqrt(max(sizes, 1e-9))
-    apart = np.linalg.solve(np.linalg.cholesky(shared), np.array(list(vector.values())))
-    return dict(zip(kinds, np.clip(apart, -CLIP, CLIP).tolist(), strict=True))
+    kinds, z = list(vector), list(vector.values())
+    rows: list[list[float]] = []  # of L, the Cholesky factor: two or three numbers, for which numpy is slow
+    apart: list[float] = []
+    for j, b in enumerate(kinds):
+        row: list[float] = []
+        for i, a in enumerate(kinds[:j]):
+            row.append((_shared(cell, a, b) - sum(p * q for p, q in zip(rows[i], row, strict=False))) / rows[i][i])
+        row.append(math.sqrt(max(1.0 - sum(p * p for p in row), 1.0 - SHRUNK)))
+        apart.append((z[j] - sum(p * q for p, q in zip(row, apart, strict=False))) / row[j])
+        rows.append(row)
+    return {kind: min(max(one, -CLIP), CLIP) for kind, one in zip(kinds, apart, strict=True)}
+
+
+def _shared(cell: Kept, a: str, b: str) -> float:
+    """Return the correlation of two kinds of a cell, shrunk."""
+    sizes = cell.products.get(f"{a}*{a}", 1.0) * cell.products.get(f"{b}*{b}", 1.0)
+    return SHRUNK * cell.products.get(f"{a}*{b}", 0.0) / math.sqrt(max(sizes, 1e-9))
 
 
 def _learn_products(cell: Kept, vector: dict[str, float]) -> None:

@@ -224,6 +224,32 @@ def rare_reports_are_no_news(new: New) -> None:
     assert (late >= 1).sum() <= 2, f"{int((late >= 1).sum())} findings in two weeks"
 
 
+def an_outage_is_recovered_from(new: New) -> None:
+    """Half a day of zeros is over when it is over: two days later little is said, and a spike is found again."""
+    time_ms, x = stream(27)
+    x[21 * PER_DAY : 21 * PER_DAY + PER_DAY // 2] = 0.0
+    at = 25 * PER_DAY + 30
+    x[at : at + 2] = 600.0
+    signal = said(one(new), time_ms, x)["signal"]
+    after = signal[23 * PER_DAY : at]
+    assert (after >= 1).sum() <= 1, f"{int((after >= 1).sum())} findings after an outage that is over"
+    assert (signal[at : at + 3] >= FLOOR).any(), "after an outage it finds nothing"
+
+
+def it_learns_anew_when_told_so(new: New) -> None:
+    """After ``relearn`` it warms up again; two days later a level that is new is what it expects."""
+    time_ms, x = stream(26)
+    at = 21 * PER_DAY
+    x[at:] *= 2.5
+    bank = one(new)
+    said(bank, time_ms[: at + 8], x[: at + 8])
+    bank.relearn(0)
+    out = said(bank, time_ms[at + 8 :], x[at + 8 :])
+    assert ((out["young"] != 0) | (out["confidence"] == 0))[:4].all(), "it claims to know what it was told to forget"
+    off = np.abs(out["expected"] - x[at + 8 :])[2 * PER_DAY + PER_DAY // 2 :]
+    assert off.mean() < 60, f"it expects {off.mean():.0f} too little, days after it was told to learn anew"
+
+
 CONTRACT: tuple[Callable[[New], None], ...] = (
     it_is_deterministic,
     bytes_are_lossless,
@@ -233,6 +259,7 @@ CONTRACT: tuple[Callable[[New], None], ...] = (
     what_is_no_observation_is_refused,
     scores_are_scores,
     warming_up_is_said,
+    it_learns_anew_when_told_so,
 )
 BEHAVIOUR: tuple[Callable[[New], None], ...] = (
     a_constant_is_no_news,
@@ -242,5 +269,6 @@ BEHAVIOUR: tuple[Callable[[New], None], ...] = (
     gaps_are_no_news,
     the_clocks_may_change,
     rare_reports_are_no_news,
+    an_outage_is_recovered_from,
 )
 CHECKS = CONTRACT + BEHAVIOUR

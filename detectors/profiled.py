@@ -21,7 +21,7 @@ CLIP = 20.0
 """|z| beyond this is no more unusual."""
 UNSTEADY, WARM_UP = 50, 300
 """Observations learned before scores are measured, and before anything is said."""
-QUANTILE, FIRST_STEP, STEP = 0.995, 0.3, 0.03
+QUANTILE, FIRST_STEP, STEP, SLOWER = 0.995, 0.3, 0.03, 0.1
 _OPEN_FROM, _GROWTH, _FORGET_MIN = (CONSTANTS[name][0] for name in ("open_from", "growth", "forget_min"))
 _OWN = np.dtype([("learned", "i8"), ("last_ms", "i8"), ("unit", "f8"), ("height", "f8"), ("open", "i8")])
 
@@ -129,4 +129,5 @@ def _learn_unit(own: Any, size: float) -> None:
     if own["unit"] <= 0.0:
         own["unit"] = size
     step = STEP if own["learned"] > WARM_UP else FIRST_STEP
+    step *= SLOWER if own["open"] else 1.0  # or one long outage would make everything after it usual
     own["unit"] *= 1.0 + step * ((1.0 if size > own["unit"] else 0.0) - (1.0 - QUANTILE))

@@ -50,7 +50,7 @@ RIDGE = 0.03
 """Of each feature's own sum of squares: features are alike, and weights that cancel each other do not last."""
 SAMPLE = 256
 """Series that the pooled weights are learned from, evenly spread."""
-ROWS, ALL_ROWS = 500, 4_000_000
+ROWS, ALL_ROWS = 500, 1_000_000
 """Targets of a series and lead that are learned from, evenly spread: all there are, as long as there are few series."""
 COLUMNS = 240
 """Slots that the common directions are found from."""

@@ -39,6 +39,8 @@ __all__ = ("Fitted", "Forecast", "History", "Live", "Settings", "fit", "probabil
 MINUTE_MS = 60_000
 GROUP = 5_000
 """Series that are fitted together: they share the common directions, and memory stays below a bound."""
+BLEND = 500
+"""Series whose curves are averaged at a time."""
 PROFILE_DAYS, PROPHET_DAYS = 7, 14
 SPARSE_SHARE = 0.2
 SHAPE_DAYS = 1.0
@@ -161,14 +163,15 @@ def _blend(
 ) -> None:
     """Average profile and Prophet in place; past curves only once Prophet had two weeks of the series to learn from."""
     place = np.arange(near.shape[1])
-    for n, number in enumerate(chosen.tolist()):
-        if not good[n]:
-            continue
-        curve[number] = _mean(curve[number], found.ahead[n])
+    place -= place % day
+    for at in range(0, len(chosen), BLEND):
+        part = np.flatnonzero(good[at : at + BLEND]) + at
+        numbers = chosen[part]
+        curve[numbers] = _mean(curve[numbers], found.ahead[part])
         # A past refit saw what lay before its day.
         for each, other, late in ((near, found.near, 0), (far, found.far, day)):
-            enough = place - place % day - late >= begins[n]
-            each[number] = np.where(enough, _mean(each[number], other[n]), each[number])
+            enough = (place - late)[None, :] >= begins[part, None]
+            each[numbers] = np.where(enough, _mean(each[numbers], other[part]), each[numbers])
 
 
 def _mean(usual: F4, other: F4) -> F4:

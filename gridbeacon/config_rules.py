@@ -84,6 +84,15 @@ def _forecast(forecast: Forecast) -> Iterator[Mistake]:
         yield Mistake(
             ("forecast.leads_minutes",), "they must rise, from 1 or more up to the horizon; put them in order"
         )
+    seen = set()
+    for number, one in enumerate(forecast.series):
+        key, named = f"forecast.series[{number}].metric", (one.kind, one.metric)
+        if named not in METRIC_NUMBER or not METRICS[METRIC_NUMBER[named]].learned:
+            known = ", ".join(m.name for m in METRICS if m.kind is one.kind and m.learned)
+            yield Mistake((key,), f"{one.metric!r} is no metric of {one.kind}; choose of {known}")
+        if named in seen:
+            yield Mistake((key,), f"{one.kind}/{one.metric} has a forecaster already; remove one")
+        seen.add(named)
 
 
 def _broker(broker: Broker) -> Iterator[Mistake]:

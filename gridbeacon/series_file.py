@@ -46,6 +46,7 @@ class Series:
         self.newest_ms = time_ms if self.newest_ms is None else max(self.newest_ms, time_ms)
 
 
+_NOTHING = ("", "nan")
 LATE_SHARE = 0.05
 """Above this a file is taken to be out of order."""
 
@@ -58,12 +59,13 @@ def zone_of(name: str) -> ZoneInfo:
         raise UsageError(f"--timezone {name!r} is unknown; give an IANA name such as Europe/Berlin") from None
 
 
-def read_series(file: Path, columns: Columns, zone: ZoneInfo) -> list[Series]:
+def read_series(file: Path, columns: Columns, zone: ZoneInfo, *, gaps: bool = False) -> list[Series]:
     """Return the series of one file, in the order in which they begin.
 
     Times without an offset are the clock's of ``zone``; of an hour that the clock shows twice, lines that go back
-    mean the second pass. A few lines that come late are counted; many, and whatever else is wrong, raise
-    ``UsageError`` with file and line.
+    mean the second pass. With ``gaps`` a line without a value, or with the value nan, says that nothing was measured:
+    the series is known, the line is left out. A few lines that come late are counted; many, and whatever else is
+    wrong, raise ``UsageError`` with file and line.
     """
     found: dict[str, Series] = {}
     aware: bool | None = None
@@ -75,6 +77,8 @@ def read_series(file: Path, columns: Columns, zone: ZoneInfo) -> list[Series]:
         aware = at.tzinfo is not None
         name = row[columns.series] if columns.series else file.stem
         series = found.setdefault(name, Series(name))
+        if gaps and row[columns.value].strip().lower() in _NOTHING:
+            continue
         time_ms = _ms(at, zone)
         if series.newest_ms is not None and time_ms < series.newest_ms and not aware:
             time_ms = _ms(at.replace(fold=1), zone)

@@ -95,8 +95,8 @@ class AlertDeliveries(msgspec.Struct):
 class Disabled(msgspec.Struct, frozen=True):
     """An endpoint that answered 410 Gone at the address of this digest; another name or address revives it."""
 
-    address: str
-    since_ms: int
+    address: str = ""
+    since_ms: int = 0
 
 
 def outcome_of(status: int) -> DeliveryOutcome:

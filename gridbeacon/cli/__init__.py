@@ -14,6 +14,7 @@ from gridbeacon.cli import (
     database,
     deliveries,
     fixture,
+    forecast,
     look,
     review,
     run,
@@ -50,6 +51,7 @@ for module in (
     data,
     train,
     score,
+    forecast,
     alerts,
     silences,
     look,
@@ -69,6 +71,8 @@ def main() -> None:
     """Run the command that the arguments ask for; an error is one sentence on standard error and an exit code."""
     # While a broker is away its client says so dozens of times a second; the command says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # Prophet says at its import what it would need for plots that nobody asks it for.
+    logging.getLogger("prophet.plot").setLevel(logging.CRITICAL)
     try:
         app()
     except GridbeaconError as error:

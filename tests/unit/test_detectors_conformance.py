@@ -12,9 +12,11 @@ from detectors.conformance import (
     a_constant_is_no_news,
     a_spike_is_found,
     a_step_is_found,
+    an_outage_is_recovered_from,
     bytes_are_lossless,
     gaps_are_no_news,
     it_is_deterministic,
+    it_learns_anew_when_told_so,
     rare_reports_are_no_news,
     scale_and_offset_do_not_matter,
     scores_are_scores,
@@ -188,9 +190,29 @@ class CountsAreNews(Sound):
         return said
 
 
+class ForgetsNothing(Sound):
+    def relearn(self, number: int) -> None:
+        pass
+
+
+class DeafAfterZeros(Sound):
+    def change(self, said: Any, x: F8) -> Any:
+        said["signal"][np.cumsum(x == 0) > 0] = 0
+        return said
+
+
+class SulksAfterZeros(Sound):
+    def change(self, said: Any, x: F8) -> Any:
+        said["signal"][(np.cumsum(x == 0) > 0) & (x != 0)] += 1.0
+        return said
+
+
 @pytest.mark.parametrize(
     ("check", "broken", "words"),
     [
+        (it_learns_anew_when_told_so, ForgetsNothing, "told to forget"),
+        (an_outage_is_recovered_from, DeafAfterZeros, "finds nothing"),
+        (an_outage_is_recovered_from, SulksAfterZeros, "after an outage"),
         (it_is_deterministic, DependsOnLuck, "two runs differ"),
         (bytes_are_lossless, SavesSixDigits, "not what was saved|something else"),
         (bytes_are_lossless, KeepsWhatStoodThere, "not what was saved"),

@@ -76,7 +76,7 @@ def heard(machine: SituateMachine, asked: Action, offset: int = 1) -> tuple[list
             frame = decode_frame(output.value)
             assert output.partition == partition_of("CAM-1", 3)
             lessons += frame.lessons
-        else:
+        elif output.topic == "alerts":
             transitions.append(msgspec.json.decode(output.value, type=Transition))
     return transitions, lessons
 
@@ -205,7 +205,7 @@ dispositions = st.lists(st.sampled_from(list(Disposition)), min_size=1, max_size
 def test_no_feedback_moves_a_limit_in_situate(
     both: tuple[list[SignalBatch], list[SignalBatch]], order: list[bool], said: list[Disposition]
 ) -> None:
-    """The limit findings behind alerts are the same at every moment, with feedback on every alert or without any."""
+    """The limit findings that stand are the same at every moment, with feedback on every alert or without any."""
     plain, told = Assessor(Config(clock="event"), 0), Assessor(Config(clock="event"), 0)
     number = 0
     for offset, batch in enumerate(interleave(*both, order)):
@@ -218,7 +218,13 @@ def test_no_feedback_moves_a_limit_in_situate(
 
 
 def limits(assessor: Assessor) -> set[tuple[str, str, Level]]:
-    return {(a.cell, e.series, e.level) for a in assessor.open_alerts for e in a.evidence if e.layer == "limit"}
+    """Return the limit findings that stand."""
+    return {
+        (name, f.evidence.series, f.evidence.level)
+        for name, cell in assessor._cells.items()
+        for f in cell.findings.values()
+        if f.evidence.layer == "limit"
+    }
 
 
 @QUICK
