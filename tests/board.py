@@ -197,6 +197,20 @@ class Served:
             self.call(self.parts.hub.took, "alerts", 0, offset, value)
         self.tick(at_ms)
 
+    def start_clock(self, at_ms: int) -> None:
+        """Let time pass as it does, from so late on."""
+        began = time.monotonic()
+
+        def go_on() -> None:
+            self.parts.hub.took("signals", 0, 0, tick(at_ms + int(1000 * (time.monotonic() - began))))
+            self._clock = self._loop.call_later(0.3, go_on)
+
+        self.call(go_on)
+
+    def stop_clock(self) -> None:
+        """Let the engine fall silent."""
+        self.call(self._clock.cancel)
+
     def tick(self, at_ms: int) -> None:
         """Let it be so late."""
         self.call(self.parts.hub.took, "signals", 0, 0, tick(at_ms))

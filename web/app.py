@@ -1,6 +1,7 @@
 """The application: routes, what goes wrong, and the door in front of all."""
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from fastapi import FastAPI, Request
@@ -8,18 +9,30 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
 
 from gridbeacon import __version__
-from web import acts, callbacks, problems, reads, schemas
+from web import acts, callbacks, login, pages, problems, reads, review, schemas
 from web.guard import Guard
 from web.parts import Parts
 from web.problems import Problem
+from web.scene import LoginNeeded, stranger
 
 DESCRIPTION = (
     "Alerts as they stand, what is behind them, and what people do about them. Send a token as "
     "`Authorization: Bearer`; on loopback none is needed unless one is configured."
 )
+
+
+class _Static(StaticFiles):
+    """Files of the board; a browser keeps them, and asks whether they have changed."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Return one file."""
+        answer = super().file_response(*args, **kwargs)
+        answer.headers["cache-control"] = "no-cache"
+        return answer
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -37,7 +50,11 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(reads.router)
     app.include_router(acts.router)
     app.include_router(callbacks.router_of(parts))
+    for part in (pages, review, login):
+        app.include_router(part.router)
+    app.mount("/static", _Static(packages=[("web", "static")]), name="static")
     app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(LoginNeeded, _login)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _unexpected)
@@ -74,24 +91,44 @@ def _secured(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def _problem(_: Request, error: Exception) -> Response:
+async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - as registered
-    return problems.answer(error.status, error.text, error.headers, **error.more)
+    return _answer(request, error.status, error.text, error.headers, **error.more)
 
 
-async def _http(_: Request, error: Exception) -> Response:
+async def _login(_: Request, error: Exception) -> Response:
+    assert isinstance(error, LoginNeeded)  # noqa: S101 - as registered
+    why = "" if "is needed" in str(error) else "&why=ended"
+    return RedirectResponse(f"/login?back={quote(error.back)}{why}", 303)
+
+
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - as registered
-    words = {404: "there is nothing here; see /api/openapi.json", 405: "this can't be done here; see the header Allow"}
-    return problems.answer(
-        error.status_code, words.get(error.status_code, str(error.detail)), dict(error.headers or {})
-    )
+    where = "go to the board" if _is_page(request) else "see /api/openapi.json"
+    words = {404: f"there is nothing here; {where}", 405: "this can't be done here; see the header Allow"}
+    text = words.get(error.status_code, str(error.detail))
+    return _answer(request, error.status_code, text, dict(error.headers or {}))
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - as registered
-    return problems.answer(422, problems.sentence(error.errors()))
+    return _answer(request, 422, problems.sentence(error.errors()))
 
 
-async def _unexpected(_: Request, __: Exception) -> Response:
+async def _unexpected(request: Request, _: Exception) -> Response:
     # The server's log has the stack; who asks gets no word of it.
-    return problems.answer(500, "something went wrong here; it is in the log of the role api")
+    return _answer(request, 500, "something went wrong here; it is in the log of the role api")
+
+
+def _answer(request: Request, status: int, text: str, headers: dict[str, str] | None = None, **more: Any) -> Response:
+    """Return a problem for who asked: a page for people, else data."""
+    if not _is_page(request):
+        return problems.answer(status, text, headers, **more)
+    page = stranger(request).render("problem.html", status, page="problem", text=text[:1].upper() + text[1:] + ".")
+    page.headers.update(headers or {})
+    return page
+
+
+def _is_page(request: Request) -> bool:
+    path = request.url.path
+    return not path.startswith(("/api/", "/health", "/static/", "/callbacks/", "/stream"))

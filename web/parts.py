@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from gridbeacon.config import Config
 from gridbeacon.model import AlertEvent, Asked
 from gridbeacon.registry import Registry
+from web.city_map import CityMap, draw
 from web.database import Database
 from web.guard import Often
 from web.hub import Hub
@@ -32,13 +33,17 @@ class Parts:
     door: Doorkeeper
     health: Callable[[], dict[str, Any]]
     submit: Callable[[Asked], Awaitable[AlertEvent]] | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What is found out for all viewers together, by name."""
     zone: ZoneInfo = field(init=False)
+    plan: CityMap = field(init=False)
     often: Often = field(init=False)
     acts_often: Often = field(init=False)
     strangers: Often = field(init=False)
 
     def __post_init__(self) -> None:
         """Make what follows from the configuration."""
+        self.plan = draw(self.registry)
         self.zone = ZoneInfo(self.config.timezone)
         self.often = Often(self.config.api.requests_per_min)
         self.acts_often = Often(self.config.api.actions_per_min)

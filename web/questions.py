@@ -13,6 +13,7 @@ from gridbeacon.errors import GridbeaconError
 from gridbeacon.model import Alert, AlertEvent, Delivery
 from gridbeacon.reasons import Level
 from web.database import Answer, Away, Database
+from web.lately import Lately
 from web.parts import Parts
 from web.problems import Problem
 from web.shapes import stamp
@@ -24,6 +25,7 @@ LONGEST_MS = 400 * 24 * HOUR_MS
 """Of a range; more than a year at once is for SQL."""
 MOST_POINTS = 720
 QUIET_INTERVALS = 3.0
+HEALTH_SECS = 5.0
 
 
 class Span(NamedTuple):
@@ -233,34 +235,12 @@ async def status(house: Parts) -> dict[str, Any]:
     return {**health, "open_alerts": counts, "problems": list(dict.fromkeys(problems))}
 
 
-class _Health:
-    """The last answer of ``Parts.health``, shared for a few seconds: it asks broker and database."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-        self.said: dict[str, Any] = {"roles": [], "data": {}, "problems": []}
-        self.asking: asyncio.Task[None] | None = None
-
-
-_HEALTH_SECS = 5.0
-
-
-async def house_health(house: Parts) -> dict[str, Any]:
-    """Return roles with lag and the health of the data, a few seconds old at most."""
-    known: _Health = house.__dict__.setdefault("_health", _Health())
-
-    async def ask_once() -> None:
-        try:
-            known.said = await asyncio.to_thread(house.health)
-        except GridbeaconError as error:
-            known.said = {**known.said, "problems": [str(error)]}
-        known.at = time.monotonic()
-
-    if time.monotonic() - known.at > _HEALTH_SECS:
-        if known.asking is None or known.asking.done():
-            known.asking = asyncio.create_task(ask_once())
-        await asyncio.shield(known.asking)
-    return known.said
+async def house_health(house: Parts, patience_secs: float = 10.0) -> dict[str, Any]:
+    """Return roles with lag and the health of the data, a few seconds old at most; it asks broker and database."""
+    kept = house.kept.setdefault("health", Lately(lambda: asyncio.to_thread(house.health), HEALTH_SECS))
+    known = await kept.get(patience_secs)
+    said: dict[str, Any] = known.value or {"roles": [], "data": {}, "problems": []}
+    return {**said, "problems": [*said["problems"], known.problem]} if known.problem else said
 
 
 async def ask(house: Parts, sql: str, parameters: dict[str, Any] | None = None, *, fresh_secs: float = 5.0) -> Answer:

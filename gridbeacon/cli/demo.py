@@ -1,11 +1,13 @@
 """The demonstration: the real engine on real and made data, told as it happens."""
 
 import asyncio
+import os
 import queue
 import shutil
 import sys
 import threading
 import time
+import webbrowser
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -87,6 +89,7 @@ class Demo:
         playing = threading.Thread(target=lambda: asyncio.run(self._guarded(lambda: self._play(config))), daemon=True)
         try:
             house_of.start()
+            self._show_board(config)
             playing.start()
             while playing.is_alive():
                 house_of.check()
@@ -106,6 +109,15 @@ class Demo:
         finally:
             self._over.set()
             house_of.stop()
+
+    def _show_board(self, config: Config) -> None:
+        """Say where the board is, and open it where there is a screen."""
+        from gridbeacon.cli.house import board_address
+
+        address = board_address(config)
+        self._say(f"\nThe duty board is at {address} while this runs: watch it there.\n")
+        if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+            webbrowser.open(address)
 
     def _clear(self) -> None:
         """Make an empty directory; only one that a demonstration made is emptied."""

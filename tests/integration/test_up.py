@@ -55,7 +55,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "gridbeacon", "up"], cwd=folder, stdout=out, stderr=subprocess.STDOUT
             )
-        until(lambda: "Gridbeacon is up after" in self.said() or self.process.poll() is not None, 60, "up")
+        until(lambda: "Gridbeacon is up after" in self.said() or self.process.poll() is not None, 120, "up")
         assert self.process.poll() is None, self.said()
 
     def said(self) -> str:

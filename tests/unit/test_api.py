@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import httpx
 import msgspec
 import pytest
 
-from gridbeacon.config import Api, ClickHouse, Config
+from gridbeacon.config import Api, ClickHouse, Config, Notify, Webhook
 from gridbeacon.errors import ConfigError
 from gridbeacon.model import Cell
 from gridbeacon.reasons import Level
 from gridbeacon.registry import Registry
+from sinks.signing import sign
 from tests.board import T0, Served, situation, until
 from tests.servers import free_port
 from web import events, tokens
@@ -214,6 +216,28 @@ def test_who_may_only_look_is_refused_and_written_down(guarded) -> None:
     assert "takes the role dispatcher" in answer.json()["detail"]
     (_, tried) = get(served, f"/api/alerts/{alert_of(served)}", headers=bearer(token)).json()["transitions"]
     assert (tried["event"], tried["actor"], tried["refusal"]) == ("refused", "wang", "not_permitted")
+
+
+def test_a_signed_callback_acts_and_a_forged_or_repeated_one_does_not() -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    hook = Webhook(name="centre", url="https://x.example/", secrets=(secret,), callbacks="dispatcher")
+    with Served(msgspec.structs.replace(config(), notify=Notify(webhooks=(hook,))), CITY) as served:
+        served.tell(CELL, situation(CELL, Level.RED))
+        asked = {"type": "alert.dispatch", "data": {"alert_id": alert_of(served), "actor": "li", "assignee": "p4"}}
+        body = msgspec.json.encode(asked)
+        now = int(time.time())
+        headers = {
+            "webhook-id": "cb_1",
+            "webhook-timestamp": str(now),
+            "webhook-signature": sign([secret], "cb_1", now, body),
+        }
+        path = f"{served.url}/callbacks/centre"
+        assert CLIENT.post(path, content=body + b" ", headers=headers).status_code == 401
+        done = CLIENT.post(path, content=body, headers=headers)
+        assert (done.status_code, done.json()["actor"]) == (200, "centre:li")
+        assert CLIENT.post(path, content=body, headers=headers).status_code == 409
+        assert CLIENT.post(f"{served.url}/callbacks/none", content=body, headers=headers).status_code == 404
+        assert get(served, f"/api/alerts/{alert_of(served)}").json()["taken_by"] == "p4"
 
 
 # --- tokens ---------------------------------------------------------------------------------------------------------
