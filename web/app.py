@@ -44,7 +44,10 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        middleware=[Middleware(Guard, settings=parts.config.api), Middleware(GZipMiddleware, minimum_size=1000)],
+        middleware=[
+            Middleware(Guard, settings=parts.config.api),
+            Middleware(GZipMiddleware, minimum_size=1000, compresslevel=5),
+        ],
     )
     app.state.parts = parts
     app.include_router(reads.router)

@@ -1,8 +1,11 @@
 """The pages of the duty board: Now, Alert, Ahead, Engine. Review and log-in are beside it."""
 
+import asyncio
+import gzip
 import time
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -30,6 +33,9 @@ SHOWN = 60
 """Alerts on the first page; more are one link away."""
 PAGE = 200
 MOST_MARKS = 2000
+MOST_RENDERED = 100
+FRESH_SECS = 1.0
+"""Ages and the strip may be so old in parts that are shared."""
 MOST_CHARTS = 4
 PUSH_SECS = 0.25
 """News of one moment go to a board together."""
@@ -64,12 +70,37 @@ class Mark:
 @router.get("/")
 async def now(scene: Look, rev: int = 0, skip: Annotated[int, Query(ge=0, le=1_000_000)] = 0) -> Response:
     """Show what is the case now: map, alerts by urgency, health of the data."""
-    kept = scene.house.kept.setdefault("now", {})
-    key = (scene.speech.language, scene.theme, scene.wall, scene.fragment, scene.viewer.name, skip)
-    if scene.fragment:
-        known = kept.get(key)
-        if known is not None and known[0] >= rev and time.monotonic() - known[1] < 1.0:
-            return Response(known[2], media_type="text/html")
+    everything = "all" in scene.request.query_params
+    if not scene.fragment:
+        return (await _now(scene, skip, everything=everything))[1]
+    # Nothing in it is of one viewer alone: who asks for the same gets the same, rendered and packed once.
+    kept = scene.house.kept.setdefault("now", OrderedDict())
+    key = (scene.speech.language, scene.wall, skip, everything)
+    rendered = kept.pop(key, None) or Rendered()
+    kept[key] = rendered
+    while len(kept) > MOST_RENDERED:
+        kept.popitem(last=False)
+    async with rendered.lock:
+        if rendered.rev < rev or time.monotonic() - rendered.at > FRESH_SECS:
+            rendered.rev, answer = await _now(scene, skip, everything=everything)
+            rendered.at, rendered.body = time.monotonic(), bytes(answer.body)
+            rendered.packed = gzip.compress(rendered.body, 5)
+    return _packed(scene, rendered.body, rendered.packed)
+
+
+@dataclass
+class Rendered:
+    """Parts of the first page as they were rendered last; one renders, and whoever asks meanwhile waits for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    rev: int = -1
+    at: float = float("-inf")
+    body: bytes = b""
+    packed: bytes = b""
+
+
+async def _now(scene: Scene, skip: int, *, everything: bool) -> tuple[int, Response]:
+    """Return the page, and the state of the view that it shows."""
     house = scene.house
     at_rev = house.view.rev
     opened = house.view.open()
@@ -78,8 +109,8 @@ async def now(scene: Look, rev: int = 0, skip: Annotated[int, Query(ge=0, le=1_0
         if case.alert.level:
             counts[case.alert.level.word] += 1
     marks, tiles = _marks(scene, opened)
-    size = SHOWN if not skip and "all" not in scene.request.query_params else PAGE
-    answer = scene.render(
+    size = SHOWN if not skip and not everything else PAGE
+    return at_rev, scene.render(
         "now.html",
         page="now",
         cases=opened[skip : skip + size],
@@ -96,11 +127,14 @@ async def now(scene: Look, rev: int = 0, skip: Annotated[int, Query(ge=0, le=1_0
         strip=await strip_of(scene),
         rev=at_rev,
     )
-    if scene.fragment:
-        if len(kept) > 100:
-            kept.clear()
-        kept[key] = (at_rev, time.monotonic(), bytes(answer.body))
-    return answer
+
+
+def _packed(scene: Scene, body: bytes, packed: bytes) -> Response:
+    """Return parts that were rendered for another viewer just now; packed once for all."""
+    headers = {"vary": "Accept-Encoding"}
+    if "gzip" in scene.request.headers.get("accept-encoding", ""):
+        return Response(packed, media_type="text/html", headers={**headers, "content-encoding": "gzip"})
+    return Response(body, media_type="text/html", headers=headers)
 
 
 def _not_looked_at(scene: Scene) -> int:
