@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from gridbeacon import __version__
-from web import acts, callbacks, login, pages, problems, reads, review, schemas
+from web import acts, callbacks, login, news, pages, problems, reads, review, schemas
 from web.guard import Guard
 from web.parts import Parts
 from web.problems import Problem
@@ -53,7 +53,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(reads.router)
     app.include_router(acts.router)
     app.include_router(callbacks.router_of(parts))
-    for part in (pages, review, login):
+    for part in (pages, news, review, login):
         app.include_router(part.router)
     app.mount("/static", _Static(packages=[("web", "static")]), name="static")
     app.add_exception_handler(Problem, _problem)

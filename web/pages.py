@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import quote
 
-import msgspec
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse, Response
 
@@ -19,7 +18,7 @@ from gridbeacon.reasons import ActionKind, ConditionState, Disposition, Handling
 from web import ahead, charts, deeds, questions
 from web.lately import Lately
 from web.problems import Problem
-from web.reads import AlertId, open_stream
+from web.reads import AlertId
 from web.scene import Scene, check_form, come_in
 from web.speech import DAY_MS, HOUR_MS, Speech
 from web.strip import strip_of
@@ -37,9 +36,6 @@ MOST_RENDERED = 100
 FRESH_SECS = 1.0
 """Ages and the strip may be so old in parts that are shared."""
 MOST_CHARTS = 4
-PUSH_SECS = 0.25
-"""News of one moment go to a board together."""
-TICK_SECS = 1.0
 _NEXT = (
     ActionKind.ACKNOWLEDGE,
     ActionKind.DISPATCH,
@@ -362,52 +358,3 @@ async def engine(scene: Look) -> Response:
         problems=list(dict.fromkeys([*health["problems"], *(p for p in (refused.problem, sensors.problem) if p)])),
         age_secs=sensors.age_secs,
     )
-
-
-@router.get("/stream")
-async def stream(scene: Look) -> Response:
-    """Send a word whenever something changed, and the time every second: what a board needs to be true."""
-    return open_stream(scene.house, _news(scene))
-
-
-async def _news(scene: Scene) -> Any:
-    hub = scene.house.hub
-    hub.streams += 1
-    try:
-        told_rev, told_at = -1, float("-inf")
-        while not hub.closing:
-            since = time.monotonic() - told_at
-            if (hub.view.rev != told_rev and since >= PUSH_SECS) or since >= TICK_SECS:
-                told_rev, told_at = hub.view.rev, time.monotonic()
-                yield _word(scene)
-                continue
-            if hub.view.rev != told_rev:
-                await hub.wait(PUSH_SECS - since)
-            else:
-                await hub.wait(max(0.01, TICK_SECS - since))
-    finally:
-        hub.streams -= 1
-
-
-def _word(scene: Scene) -> bytes:
-    """Return what a board is told; the same bytes for all who are told in the same moment."""
-    house = scene.house
-    hub, view = house.hub, house.view
-    moment = (view.rev, int(time.monotonic() * 4))
-    known = house.kept.get("word")
-    if known is None or known[0] != moment:
-        red = [
-            case.alert.alert_id
-            for case in view.cases.values()
-            if case.is_open and case.alert.level is Level.RED and case.alert.handling_state is HandlingState.NEW
-        ]
-        said = {
-            "rev": view.rev,
-            "time": view.time_ms,
-            "quiet": round(hub.quiet_secs, 1),
-            "problem": hub.problem or "",
-            "red": red[:50],
-        }
-        known = house.kept["word"] = (moment, b"data: " + msgspec.json.encode(said) + b"\n\n")
-    word: bytes = known[1]
-    return word
