@@ -44,7 +44,10 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_valid_by_the_compose_specification() -> None:
-    schema = json.loads((Path(__file__).parent / "compose" / "compose-spec.json").read_text("utf-8"))
+    file = ROOT / ".." / "shared" / "data" / "compose" / "compose-spec.json"
+    if not file.exists():
+        pytest.skip(f"the compose specification is not at {file}")
+    schema = json.loads(file.read_text("utf-8"))
     jsonschema.Draft7Validator(schema).validate(COMPOSE)
 
 
