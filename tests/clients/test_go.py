@@ -9,7 +9,8 @@ from clickhouse_driver import Client
 from tests.clients.asked_programs import Program
 from tests.servers import Server
 
-pytestmark = pytest.mark.integration
+# Programs in other languages are built by the first test, on a new machine with all that they stand on.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("api", ["native", "database/sql"])

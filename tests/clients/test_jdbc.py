@@ -4,7 +4,8 @@ import pytest
 
 from tests.clients.asked_programs import Jdbc
 
-pytestmark = pytest.mark.integration
+# Programs in other languages are built by the first test, on a new machine with all that they stand on.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def test_what_a_tree_of_schemas_tables_and_columns_shows(jdbc: Jdbc) -> None:

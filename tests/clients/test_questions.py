@@ -21,7 +21,8 @@ from tests.clients.asking import (
 )
 from tests.servers import Server
 
-pytestmark = pytest.mark.integration
+# Programs in other languages are built by the first test, on a new machine with all that they stand on.
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 
 def driver(how: str = "execute", **options) -> Callable[[pytest.FixtureRequest], Asked]:

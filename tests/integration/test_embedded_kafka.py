@@ -24,6 +24,7 @@ from streams.embedded.child import Child
 from streams.embedded.fetch import cache_directory
 from streams.embedded.settings import server_properties
 from streams.kafka import client_settings
+from streams.topics import topics
 
 pytestmark = pytest.mark.integration
 ROOT = Path(__file__).resolve().parents[2]
@@ -118,7 +119,7 @@ def test_acknowledged_records_survive_kill_9_twice(node: EmbeddedBroker, quiet_c
 def test_topics_are_made_once_and_settings_that_differ_are_set(city: Config):
     made = admin.init(city)
     assert f"created topic {city.topics.prefix}observations with 2 partitions" in made
-    assert len(made) == 12
+    assert len(made) == len(topics(city))
     assert admin.init(city) == []
     found = {topic.name: topic for topic in admin.describe(city)}
     assert found[f"{city.topics.prefix}detect.state"].settings["cleanup.policy"] == "compact"
@@ -145,7 +146,7 @@ def test_two_inits_at_once_agree(city: Config):
     text = msgspec.json.encode(city).decode()
     both = [subprocess.Popen([sys.executable, "-c", code, text], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
     assert [(one.communicate(timeout=60)[1], one.returncode) for one in both] == [(b"", 0), (b"", 0)]
-    assert len(admin.describe(city)) == 12
+    assert len(admin.describe(city)) == len(topics(city))
 
 
 def test_lag_counts_what_a_group_has_not_taken(city: Config):
@@ -223,7 +224,7 @@ def test_wrong_credentials_and_protocols_are_told_apart(node: EmbeddedBroker, ka
             except Transient:
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
-        assert len(admin.init(right)) == 12
+        assert len(admin.init(right)) == len(topics(right))
         with pytest.raises(ConfigError, match=r"refuses user 'grid'; check broker\.username and broker\.password"):
             admin.init(reach(node, **sasl, password="wrong"))
         with pytest.raises(ConfigError, match=r"does not offer SCRAM-SHA-256; check broker\.sasl_mechanism"):
