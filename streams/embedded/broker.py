@@ -1,8 +1,11 @@
 """One Apache Kafka node on loopback as a child process."""
 
+import fcntl
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gridbeacon.errors import ConfigError, Fatal, GridbeaconError, Transient
@@ -59,11 +62,33 @@ class EmbeddedBroker:
     def start(self) -> None:
         """Start the process, its storage made first when there is none; returns before it serves.
 
-        Raises ``ConfigError`` when a port is taken or the disk is full.
+        Raises ``ConfigError`` when another one runs on the same folder, a port is taken or the disk is full.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        data = self.directory / "data"
+        with self._folder_of_its_own() as lock:
+            self._prepare(self.directory / "data")
+            self._log_begins = self.log.stat().st_size if self.log.exists() else 0
+            self._child.start(keeps=[lock])
+
+    @contextmanager
+    def _folder_of_its_own(self) -> Iterator[int]:
+        """Lock the folder; whoever keeps the yielded file open keeps the lock.
+
+        Kafka has a lock of its own, and looks at it only when it has already shortened the metadata log of the node
+        that runs: that one then ends.
+        """
+        with (self.directory / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConfigError(
+                    f"another Kafka broker already runs on {self.directory}; stop it, or set data_dir to another folder"
+                ) from error
+            yield file.fileno()
+
+    def _prepare(self, data: Path) -> None:
+        """See that it can run and write its settings, its storage made first when there is none."""
         check_space(self.directory, returns=data.exists())
         self.port = self.port or free_pair()
         for port in (self.port, self.port + 1):
@@ -72,8 +97,6 @@ class EmbeddedBroker:
         if not data.exists():
             self._format(data)
         self._write_properties("server.properties", data)
-        self._log_begins = self.log.stat().st_size if self.log.exists() else 0
-        self._child.start()
 
     def wait_ready(self, timeout_secs: float = 60.0) -> None:
         """Return as soon as the broker serves.
@@ -147,10 +170,6 @@ class EmbeddedBroker:
             return ConfigError(
                 f"the disk of {self.directory} is full, so {NAME} ended; free some space, or set data_dir to a folder "
                 "on another disk"
-            )
-        if "Failed to acquire lock on file .lock" in said:
-            return ConfigError(
-                f"another Kafka broker already runs on {self.directory}; stop it, or set data_dir to another folder"
             )
         if "Address already in use" in said:
             return busy(self.port, NAME, "broker.port")

@@ -34,8 +34,8 @@ class Child:
         """Process id while it runs."""
         return self._process.pid if self._process and self.poll() is None else None
 
-    def start(self) -> None:
-        """Start the program; raises ``OSError`` when that is impossible."""
+    def start(self, keeps: Sequence[int] = ()) -> None:
+        """Start the program, which keeps these files open; raises ``OSError`` when that is impossible."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         limit_log(self.log)
         with self.log.open("ab") as output:
@@ -47,6 +47,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self._env},
                 process_group=0,
+                pass_fds=tuple(keeps),
                 preexec_fn=die_with_parent(),  # noqa: PLW1509  two system calls, bound beforehand
             )
 

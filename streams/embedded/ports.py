@@ -47,7 +47,7 @@ def free_pair() -> int:
     that tries to reconnect could otherwise be given the server's own port.
     """
     for _ in range(200):
-        port = random.randrange(20_000, 32_000, 2)
+        port = random.SystemRandom().randrange(20_000, 32_000, 2)
         try:
             check_free(port, "", "")
             check_free(port + 1, "", "")

@@ -185,11 +185,15 @@ def test_a_second_broker_on_the_port_or_its_neighbour_is_refused(
 def test_a_second_broker_on_the_same_folder_is_refused(node: EmbeddedBroker, kafka_files: KafkaFiles):
     node.start()
     node.wait_ready()
-    second = EmbeddedBroker(node.directory, kafka_files, logs=node.directory / "second")
-    second.start()
+    second = EmbeddedBroker(node.directory, kafka_files)
     with pytest.raises(ConfigError, match="another Kafka broker already runs on"):
-        second.wait_ready()
+        second.start()
+    assert second.pid is None
     check_access(reach(node))
+    node.kill()
+    second.start()
+    second.wait_ready()
+    second.kill()
 
 
 def test_wrong_credentials_and_protocols_are_told_apart(node: EmbeddedBroker, kafka_files: KafkaFiles, quiet_clients):
