@@ -41,6 +41,7 @@ SENTENCES = (
     N_("this token is not known; ask your administrator for a new one (gridbeacon api token)"),
     N_("your session is not known any more; log in again"),
     N_("your session has ended; log in again"),
+    N_("your session has ended, or your token is no longer known; log in again"),
     N_("the token of %(name)s ended on %(day)s; ask your administrator for a new one"),
     N_("this is too often; come back in %(secs)s s"),
     N_("too many viewers are connected; try again, or raise api.max_streams"),
@@ -48,6 +49,8 @@ SENTENCES = (
     # What was asked for.
     N_("there is no alert with this id; see the list of alerts"),
     N_("a series is named kind/source/metric, such as crowd/CAM-1/density_max_per_m2"),
+    N_("this is no day; choose one as year-month-day"),
+    N_("this day has not come yet; choose one that has happened; the last day is shown"),
     N_("there is nothing here; go to the board"),
     N_("this can't be done here; see the header Allow"),
     N_("something went wrong here; it is in the log of the role api"),
