@@ -30,8 +30,12 @@ Look = Annotated[Scene, Depends(come_in)]
 
 SHOWN = 60
 """Alerts on the first page; more are one link away."""
+ON_WALL = 4
+"""Alerts that a wall shows; as ``board.css`` says."""
 PAGE = 200
 MOST_MARKS = 2000
+MOST_NAMED = 6
+"""Places named on the map: the worst; more would lie on one another."""
 MOST_RENDERED = 100
 FRESH_SECS = 1.0
 """Ages and the strip may be so old in parts that are shared."""
@@ -113,6 +117,7 @@ async def _now(scene: Scene, skip: int, *, everything: bool) -> tuple[int, Respo
         page="now",
         cases=opened[skip : skip + size],
         skip=skip,
+        on_wall=ON_WALL,
         size=size,
         total=len(opened),
         counts=counts,
@@ -121,6 +126,7 @@ async def _now(scene: Scene, skip: int, *, everything: bool) -> tuple[int, Respo
         looked=_not_looked_at(scene),
         plan=house.plan,
         marks=marks,
+        named=[mark for mark in marks if mark.size and mark.level in ("red", "orange")][-MOST_NAMED:],
         tiles=tiles,
         strip=await strip_of(scene),
         rev=at_rev,

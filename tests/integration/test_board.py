@@ -5,6 +5,7 @@ Pictures of the pages are kept as test artefacts: in the directory that GRIDBEAC
 
 import re
 from html import unescape
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -278,6 +279,9 @@ def test_on_a_wall_and_in_a_hand(served, open_page, pictures, theme) -> None:
     live(wall)
     assert wall.evaluate("parseFloat(getComputedStyle(document.querySelector('.alert.lead strong')).fontSize)") >= 40
     assert not wall.evaluate("document.documentElement.scrollWidth > innerWidth")
+    parts = [wall.locator(f".alert.lead .{name}").bounding_box() for name in ("what", "how", "who")]
+    for above, below in pairwise(parts):
+        assert above["y"] + above["height"] <= below["y"] + 1
     wall.screenshot(path=pictures / f"wall-{theme}.png")
     hand = open_page(served.url, theme, size=(390, 844))
     live(hand)

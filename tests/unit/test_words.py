@@ -15,6 +15,7 @@ from gridbeacon.reasons import (
     HandlingState,
     Level,
     Mode,
+    Rejection,
     Role,
     SituationKind,
     Trend,
@@ -50,7 +51,7 @@ def test_what_is_read_is_what_was_translated(language: str) -> None:
     "words",
     [
         ActionKind, BudgetReason, Certainty, ConditionState, DeliveryOutcome, Disposition, Event, HandlingState, Mode,
-        Role, SituationKind, Trend,
+        Rejection, Role, SituationKind, Trend,
     ],
 )  # fmt: skip
 def test_every_word_of_the_engine_has_one_for_people(words) -> None:
