@@ -11,8 +11,8 @@ next to nothing, and (G + v)⁻¹ c is a small difference of large numbers. All 
 enough.
 
 The noise is rounded to one of ``NOISES`` values, so that series share the matrix (G + v)⁻¹ Z' of each night. A series
-then costs two products a night: what the day before adds to c, and the curve. A cell that is missing takes tonight's own
-value; it is never judged. Rows that nobody measured are left out.
+then costs two products a night: what the day before adds to c, and the curve. A cell that is missing takes tonight's
+own value; it is never judged. Rows that nobody measured are left out.
 """
 
 import math
