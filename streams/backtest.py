@@ -67,6 +67,9 @@ class Fold:
         for transition in self._situate.assess(batch, self._batches):
             yield from _parts(transition)
         self._batches += 1
+        # Nobody asks for these here.
+        self._situate.assessor.take_reports()
+        self._situate.assessor.take_weighed()
 
 
 def backtest(
