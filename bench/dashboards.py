@@ -2,8 +2,8 @@
 
     python -m bench.dashboards --data DIR [--runs 20] [--range default|year] [--day 363]
 
-DIR/clickhouse holds the tables; to fill them see ``bench.clickhouse``. Prints median and 95th percentile of each, and the
-processor time of the database for one answer, which other work on the machine hardly changes.
+DIR/clickhouse holds the tables; to fill them see ``bench.clickhouse``. Prints median and 95th percentile of each, and
+the processor time of the database for one answer, which other work on the machine hardly changes.
 """
 
 import argparse

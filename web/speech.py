@@ -113,7 +113,7 @@ class Speech:
         source = one.series.partition("/")[2].rpartition("/")[0]
         name, unit = METRICS.get(metric, (metric, ""))
         if one.text and (one.layer not in ("limit", "learned") or metric not in METRICS):
-            return one.text
+            return self.told(one.text)[0]
         said = f"{source} {self.t(name)}"
         if one.value is not None:
             said += f" {number(one.value)}"
