@@ -50,6 +50,8 @@ MARKED = (
     N_("Nobody has taken it"),
     N_("Nobody has looked at it"),
     N_("Over"),
+    N_("Connection lost %s s ago. What you see may be out of date."),
+    N_("No news from the engine for %s s. What you see may be out of date."),
 )
 
 #: The engine's words (of ``gridbeacon/reasons.py`` and the life cycle) -> what a person reads.
