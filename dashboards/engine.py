@@ -10,7 +10,14 @@ from gridbeacon.reasons import Reason
 
 O, P, L, D = T.observations, T.observations_15m_points, T.dead_letters, T.deliveries  # noqa: E741 - as in the SQL
 E, N, S = T.alert_events, T.notices, T.sensors
-QUALITY = (Reason.GONE_QUIET, Reason.STUCK, Reason.IMPOSSIBLE_JUMP, Reason.LOW_COVERAGE, Reason.LOW_CONFIDENCE)
+QUALITY = (
+    Reason.GONE_QUIET,
+    Reason.STUCK,
+    Reason.IMPOSSIBLE_JUMP,
+    Reason.LEVEL_SHIFT,
+    Reason.LOW_COVERAGE,
+    Reason.LOW_CONFIDENCE,
+)
 _METRICS = {one.name for one in METRIC_NAMES}
 _QUALITY = ", ".join(f"'{one}'" for one in QUALITY)
 

@@ -13,8 +13,8 @@ Weights minimise absolute errors (weighted least squares, thrice), first pooled 
 series, held to the pooled ones by a prior as strong as ``HOLD`` average series. Each lead has its own. They are learned
 from the last ``LEARN_DAYS`` days, each seen through the curve of the refit before it.
 
-**Bands** are split conformal (Papadopoulos et al. 2002): quantiles of (y - f) / (f + 5 % of the mean)^0.6, signed, per
-series and lead, over the last ``BAND_DAYS`` days. For a day's errors the weights are those of the other half of the
+**Bands** are split conformal (Papadopoulos et al. 2002): quantiles of (y - f) / (f + 5 % of the mean)^(5/8), signed,
+per series and lead, over the last ``BAND_DAYS`` days. For a day's errors the weights are those of the other half of the
 days (even or odd), so that none has seen the error that it is judged by.
 """
 
@@ -38,7 +38,7 @@ from forecasts.correction_kernel import (
     quantile,
     sample_rows,
 )
-from forecasts.parallel import over_rows
+from forecasts.parallel import over_chunks, over_rows
 from gridbeacon.frame import F4, F8, I8
 
 LEARN_DAYS, BAND_DAYS = 21, 10
@@ -50,7 +50,7 @@ RIDGE = 0.03
 """Of each feature's own sum of squares: features are alike, and weights that cancel each other do not last."""
 SAMPLE = 256
 """Series that the pooled weights are learned from, evenly spread."""
-ROWS, ALL_ROWS = 500, 1_000_000
+ROWS, ALL_ROWS = 500, 250_000
 """Targets of a series and lead that are learned from, evenly spread: all there are, as long as there are few series."""
 COLUMNS = 240
 """Slots that the common directions are found from."""
@@ -97,68 +97,75 @@ def nothing_learned(count: int, leads: int, day: int) -> Correction:
 
 
 def learned(
-    values: F4, near: F4, far: F4, week: F4, level: F4, highest: F4, leads: I8, day: int, step_ms: int
+    values: F4, near: F4, far: F4, weeks: I8, level: F4, highest: F4, leads: I8, day: int, step_ms: int
 ) -> Correction:
-    """Return what the last days teach: all arrays but ``level`` and ``highest`` (N) are N × rows, whole days.
+    """Return what the last days teach.
 
-    ``near`` and ``far`` as in ``curves.Curves``, ``week`` the values a week before.
+    ``values`` is N × T, the curves ``near`` and ``far`` are N × their last rows (whole days), as in ``curves.Curves``;
+    ``weeks`` (T) says which slot is a week before each, ``level`` and ``highest`` have shape N.
     """
-    count, rows = values.shape
+    (count, length), rows = values.shape, near.shape[1]
     found = nothing_learned(count, len(leads), day)
     if rows < day or count == 0:
         return found
     gains = gains_of(step_ms)
-    loads = directions(_scaled(values, near, level))
+    recent = values[:, length - rows :]
+    some = slice(None, None, max(1, rows // COLUMNS))
+    loads = directions(_scaled(recent[:, some], near[:, some], level))
     own = np.zeros((TOGETHER, rows), np.float32)
     for begin in range(0, count, SAMPLE):
         part = slice(begin, begin + SAMPLE)
-        own += loads[part].T @ _scaled(values[part], near[part], level[part])
+        own += loads[part].T @ _scaled(recent[part], near[part], level[part])
     slow = np.zeros_like(own)
     now = np.zeros(TOGETHER, np.float32)
     for t in range(rows):
         now += gains[-1] * (own[:, t] - now)
         slow[:, t] = now
+    found.loads[:] = loads
+    found.common[:] = own[:, -1], slow[:, -1]
     strides = np.array([stride_of(rows - lead, day, count) for lead in leads.tolist()], np.int64)
     pooled = np.zeros((len(leads), FEATURES))
     prior = np.tile(np.eye(FEATURES), (len(leads), 1, 1))
     spread = np.ones(len(leads))
     numbers = np.unique(np.linspace(0, count - 1, min(count, SAMPLE)).astype(np.int64))
-    for i, lead in enumerate(leads.tolist()):
-        x, right = sample_rows(
-            values, near, far, week, loads, own, slow, level, gains, numbers, lead, day, int(strides[i])
-        )
-        if len(right) < FEW:
-            continue
-        pooled[i], gram, spread[i] = robust(x.astype(np.float64), right.astype(np.float64))
-        prior[i] = HOLD * gram / len(numbers) + 1e-9 * np.eye(FEATURES)
-        found.quantiles[i] = _pooled_quantiles(x @ pooled[i], right)[:, None]
-    found.loads[:] = loads
-    found.common[:] = own[:, -1], slow[:, -1]
 
-    def run(first: int, last: int) -> None:
+    def pool(first: int, last: int) -> None:
+        for i in range(first, last):
+            x, right = sample_rows(
+                values, near, far, weeks, loads, own, slow, level, gains, numbers, int(leads[i]), day, int(strides[i])
+            )
+            if len(right) < FEW:
+                continue
+            pooled[i], gram, spread[i] = robust(x, right)
+            prior[i] = HOLD * gram / len(numbers) + 1e-9 * np.eye(FEATURES)
+            found.quantiles[i] = _pooled_quantiles(right - pooled[i].astype(np.float32) @ x)[:, None]
+
+    def learn(first: int, last: int) -> None:
         learn_rows(
-            values, near, far, week, loads, own, slow, level, highest, gains, leads, strides, day, BAND_DAYS,
+            values, near, far, weeks, loads, own, slow, level, highest, gains, leads, strides, day, BAND_DAYS,
             pooled, prior, spread, RIDGE, first, last, found.weights, found.quantiles, found.state, found.ring,
         )  # fmt: skip
 
-    over_rows(count, run)
+    over_chunks(len(leads), 1, pool)
+    over_rows(count, learn)
     return found
 
 
-def robust(x: F8, right: F8) -> tuple[F8, F8, float]:
-    """Return weights that make Σ|right - x w| small, the weighted x'x, and the error below which errors are squared."""
-    weight: Any = np.ones(len(right))
-    solved: Any = np.zeros(x.shape[1])
-    gram: Any = np.eye(x.shape[1])
+def robust(x: F4, right: F4) -> tuple[F8, F8, float]:
+    """Return weights (F) that make Σ|right - w x| small, the weighted x x' (F × F), and the error below which errors
+    are squared. ``x`` is F × M."""
+    weight = np.ones(len(right), np.float32)
+    solved: Any = np.zeros(len(x))
+    gram: Any = np.eye(len(x))
     spread = 1.0
     for _ in range(ROUNDS):
-        heavy = x * weight[:, None]
-        gram = heavy.T @ x
+        heavy = x * weight
+        gram = (heavy @ x.T).astype(np.float64)
         held = gram + RIDGE * np.diag(np.diag(gram)) + 1e-9 * np.eye(len(gram))
-        solved = np.linalg.solve(held, heavy.T @ right)
-        error = np.abs(right - x @ solved)
+        solved = np.linalg.solve(held, heavy @ right)
+        error = np.abs(right - solved.astype(np.float32) @ x)
         spread = LEAST_SPREAD + SPREAD * float(np.median(error))
-        weight = 1.0 / np.maximum(error, spread)
+        weight = (1.0 / np.maximum(error, spread)).astype(np.float32)
     return solved, gram, spread
 
 
@@ -188,13 +195,13 @@ def directions(z: F4) -> F4:
 
 
 def _scaled(values: F4, near: F4, level: F4) -> F4:
-    z = (values - near) / np.sqrt(near + np.float32(FLOOR_SHARE) * level[:, None])
+    z = (values - near) / np.sqrt(near + FLOOR_SHARE * level[:, None])
     clipped: F4 = np.clip(np.nan_to_num(z, nan=0.0, posinf=0.0, neginf=0.0), -CLIP, CLIP).astype(np.float32)
     return clipped
 
 
-def _pooled_quantiles(correction: F8, right: F4) -> F4:
+def _pooled_quantiles(errors: F4) -> F4:
     # Over the level; what stands below the root is taken as the level itself: good enough where a series has too few
     # errors of its own.
-    ordered = np.sort((right - correction).astype(np.float32))
+    ordered = np.sort(errors)
     return np.array([quantile(ordered, share) for share in SHARES], np.float32)

@@ -22,13 +22,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from forecasts import curves as drawing
+from forecasts import curves
 from forecasts.correction import LEARN_DAYS, Correction, learned
 from forecasts.correction_kernel import HIGHEST_TIMES
 from forecasts.fitted import FORECAST_REASONS, MODELS, Fitted
 from forecasts.history import DAY_MS, History, Slots, slots_of
 from forecasts.ladder import Ladder, believed, ladder_of
 from forecasts.live import Forecast, Live, probability_above
+from forecasts.nights import blend
+from forecasts.parallel import one_thread_each
 from forecasts.solver import FitStatus
 from gridbeacon.config_forecast import Forecast as Section
 from gridbeacon.frame import F4, I8, U1
@@ -39,8 +41,6 @@ __all__ = ("Fitted", "Forecast", "History", "Live", "Settings", "fit", "probabil
 MINUTE_MS = 60_000
 GROUP = 5_000
 """Series that are fitted together: they share the common directions, and memory stays below a bound."""
-BLEND = 500
-"""Series whose curves are averaged at a time."""
 PROFILE_DAYS, PROPHET_DAYS = 7, 14
 SPARSE_SHARE = 0.2
 SHAPE_DAYS = 1.0
@@ -77,48 +77,50 @@ def fit(history: History, settings: Settings) -> Fitted:
         raise ValueError(f"a step of {step_ms} ms does not divide the day; choose another")
     ahead = (settings.valid_ms + settings.horizon_ms) // step_ms
     slots = slots_of(history.start_ms, step_ms, values.shape[1] + ahead, history.timezone, history.day_types)
-    parts = [
-        _fit_group(replace(history, names=names[at : at + GROUP], values=values[at : at + GROUP]), settings, slots)
-        for at in range(0, len(names), GROUP)
-    ]
+    with one_thread_each():
+        parts = [
+            _fit_group(replace(history, names=names[at : at + GROUP], values=values[at : at + GROUP]), settings, slots)
+            for at in range(0, len(names), GROUP)
+        ]
     return parts[0] if len(parts) == 1 else Fitted.join(parts)
 
 
 def _fit_group(history: History, settings: Settings, slots: Slots) -> Fitted:
     step_ms, day = history.step_ms, DAY_MS // history.step_ms
     values = believed(history.values, slots, day)
+    length = values.shape[1]
     ladder, usable = ladder_of(values, slots, day)
-    rows = _rows(values.shape[1], day)
-    usual, table = drawing.profiles(values, slots, day, rows)
+    rows = _rows(length, day)
+    drawn, table = curves.profiles(values, slots, day, rows)
     lone = np.flatnonzero((ladder.days > 0) & (ladder.days < PROFILE_DAYS))
     if len(lone):
-        _held(usual.ahead, table, lone, ladder, slots.kind[values.shape[1] :], slots.slot[values.shape[1] :])
+        _held(drawn.ahead, table, lone, ladder, slots.kind[length:], slots.slot[length:])
     model, reason = _rung(ladder, history.values)
     chosen = np.flatnonzero(model == MODELS.index(ForecastModel.PROPHET_BATCH))
-    near, far, curve = usual.near, usual.far, usual.ahead
     if len(chosen):
-        found, status = drawing.prophets(values[chosen], slots, step_ms, rows)
-        bad = np.array([one is not FitStatus.OK and one is not FitStatus.NO_NOISE for one in status])
-        constant = np.array([one is FitStatus.CONSTANT for one in status])
-        model[chosen[bad]] = MODELS.index(ForecastModel.PROFILE)
-        reason[chosen[bad]] = FORECAST_REASONS.index(ForecastReason.NOT_CONVERGED)
-        reason[chosen[constant]] = FORECAST_REASONS.index(ForecastReason.CONSTANT)
-        good = ~bad
-        first = np.where(np.isnan(values[chosen]), 0, 1).argmax(1)
-        _blend(near, far, curve, found, chosen, good, first + PROPHET_DAYS * day - (values.shape[1] - rows), day)
+        fits = curves.prophet_fits(values[chosen], slots, step_ms)
+        status = np.array(fits.status)
+        good = (status == FitStatus.OK) | (status == FitStatus.NO_NOISE)
+        model[chosen[~good]] = MODELS.index(ForecastModel.PROFILE)
+        reason[chosen[~good]] = FORECAST_REASONS.index(ForecastReason.NOT_CONVERGED)
+        reason[chosen[status == FitStatus.CONSTANT]] = FORECAST_REASONS.index(ForecastReason.CONSTANT)
+        if good.any():
+            chosen = chosen[good]
+            begins = ladder.first[chosen] + round((PROPHET_DAYS - 0.5) * day)
+            blend(drawn, values, chosen, fits.take(np.flatnonzero(good)), slots, step_ms, length - rows, day, begins)
     naive = model == MODELS.index(ForecastModel.NAIVE)
-    curve[naive] = ladder.last[naive, None]
+    drawn.ahead[naive] = ladder.last[naive, None]
     usable[naive] = True
-    most = np.float32(HIGHEST_TIMES) * ladder.highest[:, None]
-    for each in (near, far, curve):
+    most = HIGHEST_TIMES * ladder.highest[:, None]
+    for each in (drawn.near, drawn.far, drawn.ahead):
         np.minimum(each, most, out=each)
-    curve[~usable] = np.nan
+    drawn.ahead[~usable] = np.nan
     leads = np.unique(np.maximum(np.array(settings.leads_ms, np.int64) // step_ms, 1))
-    end = values.shape[1]
-    week = drawing.week_before(values, slots, day)
-    recent, before = (np.ascontiguousarray(each[:, end - rows : end]) for each in (values, week))
-    correction = learned(recent, near, far, before, ladder.level, ladder.highest, leads, day, step_ms)
-    return _fitted(history, settings, (model, reason), curve, table, week[:, end:], ladder, leads, correction)
+    weeks = curves.weeks_before(slots, length, day)
+    correction = learned(values, drawn.near, drawn.far, weeks, ladder.level, ladder.highest, leads, day, step_ms)
+    week = values[:, weeks[length:]]
+    week[:, weeks[length:] < 0] = np.nan
+    return _fitted(history, settings, (model, reason), drawn.ahead, table, week, ladder, leads, correction)
 
 
 def _rows(length: int, day: int) -> int:
@@ -158,26 +160,6 @@ def _held(ahead: F4, table: F4, lone: I8, ladder: Ladder, kinds: I8, places: I8)
     ahead[lone] = mixed[:, kinds, places]
 
 
-def _blend(
-    near: F4, far: F4, curve: F4, found: drawing.Curves, chosen: I8, good: np.ndarray, begins: I8, day: int
-) -> None:
-    """Average profile and Prophet in place; past curves only once Prophet had two weeks of the series to learn from."""
-    place = np.arange(near.shape[1])
-    place -= place % day
-    for at in range(0, len(chosen), BLEND):
-        part = np.flatnonzero(good[at : at + BLEND]) + at
-        numbers = chosen[part]
-        curve[numbers] = _mean(curve[numbers], found.ahead[part])
-        # A past refit saw what lay before its day.
-        for each, other, late in ((near, found.near, 0), (far, found.far, day)):
-            enough = (place - late)[None, :] >= begins[part, None]
-            each[numbers] = np.where(enough, _mean(each[numbers], other[part]), each[numbers])
-
-
-def _mean(usual: F4, other: F4) -> F4:
-    return np.where(np.isnan(usual), other, np.where(np.isnan(other), usual, 0.5 * (usual + other)))
-
-
 def _fitted(
     history: History, settings: Settings, rung: tuple[U1, U1], curve: F4, table: F4, week: F4, ladder: Ladder,
     leads: I8, correction: Correction,
@@ -193,8 +175,8 @@ def _fitted(
         group=np.zeros(len(history.names), np.int64),
         model=rung[0],
         reason=rung[1],
-        curve=np.ascontiguousarray(curve),
-        week=np.ascontiguousarray(week),
+        curve=curve,
+        week=week,
         profile=table,
         weights=correction.weights,
         quantiles=correction.quantiles,

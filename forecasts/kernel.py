@@ -5,9 +5,11 @@ in, of no other. Each is plain Python too (``function.py_func``).
 """
 
 import math
+from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from gridbeacon.frame import F8, I8
 
@@ -23,7 +25,7 @@ PLAIN_ROUNDS = 2
 """Rounds before the secant is used: far from the end it could jump to another solution."""
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def lasso(h: F8, r: F8, edge: float, x: F8) -> bool:
     """Minimise x'hx / 2 - r'x + edge |x|₁ in place, from where x stands; return whether it ended at the minimum.
 
@@ -51,7 +53,7 @@ def lasso(h: F8, r: F8, edge: float, x: F8) -> bool:
     return False
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _finished(h: F8, r: F8, edge: float, x: F8) -> bool:
     """Move x to the minimum with its signs, when that is the minimum of all; return whether it is."""
     size = len(x)
@@ -91,7 +93,7 @@ def _finished(h: F8, r: F8, edge: float, x: F8) -> bool:
     return True
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _times(matrix: F8, vector: F8) -> F8:
     """Return a matrix times a vector (numpy's own does not take the empty ones of flat growth)."""
     product = np.zeros(matrix.shape[0])
@@ -101,14 +103,14 @@ def _times(matrix: F8, vector: F8) -> F8:
     return product
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def variance_of(squares: float, count: float) -> float:
     """Return the variance that is most likely given the sum of squared residuals: 4 v² + count v - squares = 0."""
     # Written so that nothing cancels when the squares are small.
     return max(2.0 * squares / (count + math.sqrt(count * count + 16.0 * squares)), MIN_VARIANCE)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _observed(d: F8, basis: F8, hinges: F8, b: F8, g: F8, missing: I8) -> tuple[F8, F8, F8, F8]:
     """Return b and g of the observed rows, and what ``_coefficients`` needs to leave out the others.
 
@@ -133,7 +135,7 @@ def _observed(d: F8, basis: F8, hinges: F8, b: F8, g: F8, missing: I8) -> tuple[
     return nothing, full, b, g
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _coefficients(d: F8, cells: F8, full: F8, v: float, sides: F8) -> F8:
     """Return (observed basis'basis + v)⁻¹ times the columns of ``sides``."""
     size = len(d)
@@ -149,15 +151,36 @@ def _coefficients(d: F8, cells: F8, full: F8, v: float, sides: F8) -> F8:
     return solved
 
 
-@numba.njit(cache=True, nogil=True)
-def _squares(b: F8, g: F8, c: F8, e: F8, yy: float, w: F8, delta: F8, v: float) -> float:
-    """Return the sum of squared residuals, where w is the best for delta and the variance v."""
-    squares = yy - np.sum(w * (c - _times(b.T, delta) + v * w))
-    squares += np.sum(delta * (_times(g, delta) - 2.0 * e))
-    return max(squares, 0.0)
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _dot(one: F8, other: F8) -> float:
+    """Return the product of two vectors; the order of the sum is the compiler's."""
+    total = 0.0
+    for i in range(len(one)):
+        total += one[i] * other[i]
+    return total
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _less(c: F8, b: F8, delta: F8, left: F8) -> None:
+    """Fill ``left`` with c - b'delta; most of delta is 0."""
+    left[:] = c
+    for j in range(len(delta)):
+        if delta[j] != 0.0:
+            for p in range(len(left)):
+                left[p] -= delta[j] * b[j, p]
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _reduced(b: F8, c: F8, g: F8, e: F8, inverse: F8, weighted: F8, h: F8, r: F8) -> None:
+    """Fill h = g - b E b' and r = e - b E c for E = diag(inverse); ``weighted`` takes b E."""
+    for i in range(len(b)):
+        weighted[i] = b[i] * inverse
+        for j in range(i + 1):
+            h[i, j] = h[j, i] = g[i, j] - _dot(weighted[i], b[j])
+        r[i] = e[i] - _dot(weighted[i], c)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def solve(
     d: F8, basis: F8, hinges: F8, b: F8, g: F8, c: F8, e: F8, yy: float, missing: I8, tau: float, w: F8, delta: F8
 ) -> tuple[float, int]:
@@ -169,21 +192,30 @@ def solve(
     """
     bends = hinges.shape[1]
     count = float(len(basis) - len(missing))
+    full_grid = len(missing) == 0
     cells, full, b, g = _observed(d, basis, hinges, b, g, missing)
-    sides = np.empty((len(d), bends + 1))
+    h, r, left = np.empty((bends, bends)), np.empty(bends), np.empty(len(d))
+    weighted = np.empty_like(b)
+    sides, solved = np.empty((len(d), bends + 1)), np.empty((0, 0))
     sides[:, :bends] = b.T
     sides[:, bends] = c
     x = math.log(max(yy / count * 0.05, MIN_VARIANCE))
     last_x, last_f, variance = 0.0, 0.0, 0.0
     for turn in range(MAX_ROUNDS):
         v = math.exp(x)
-        solved = _coefficients(d, cells, full, v, sides)
-        settled = True
-        if bends:
+        inverse = 1.0 / (d + v)
+        if full_grid:
+            _reduced(b, c, g, e, inverse, weighted, h, r)
+        else:
+            solved = _coefficients(d, cells, full, v, sides)
             reduced = b @ solved
-            settled = lasso(g - reduced[:, :bends], e - reduced[:, bends], v / tau, delta)
-        w[:] = solved[:, bends] - _times(solved[:, :bends], delta)
-        variance = variance_of(_squares(b, g, c, e, yy, w, delta, v), count)
+            h[:], r[:] = g - reduced[:, :bends], e - reduced[:, bends]
+        settled = lasso(h, r, v / tau, delta) if bends else True
+        _less(c, b, delta, left)
+        w[:] = left * inverse if full_grid else solved[:, bends] - _times(solved[:, :bends], delta)
+        # The sum of squared residuals, where w is the best for delta and v.
+        squares = yy - _dot(w, left) - v * _dot(w, w) + _dot(delta, _times(g, delta) - 2.0 * e)
+        variance = variance_of(max(squares, 0.0), count)
         f = math.log(variance) - x
         if abs(f) < TOLERANCE and settled:
             return variance, turn + 1
@@ -197,7 +229,26 @@ def solve(
     return variance, 0
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def scale_rows(values: npt.NDArray[Any], y: F8, count: I8, lowest: F8, highest: F8) -> None:
+    """Fill y (N × T) with values over their largest size, 0 where missing; and how many there are, and their range."""
+    for n in range(len(values)):
+        number, low, high = 0, math.inf, -math.inf
+        for t in range(values.shape[1]):
+            value = float(values[n, t])
+            if not math.isnan(value):
+                number += 1
+                low, high = min(low, value), max(high, value)
+        count[n], lowest[n], highest[n] = number, low, high
+        scale = max(abs(low), abs(high))
+        if scale == 0.0 or math.isinf(scale):
+            continue
+        for t in range(values.shape[1]):
+            value = float(values[n, t])
+            y[n, t] = 0.0 if math.isnan(value) else value / scale
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def solve_rows(
     d: F8, basis: F8, hinges: F8, b: F8, g: F8, c: F8, e: F8, yy: F8, missing: I8, ends: I8, tau: float,
     w: F8, delta: F8, variance: F8, rounds: I8,

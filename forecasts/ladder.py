@@ -21,10 +21,12 @@ LEAST_LEVEL = 1e-9
 @dataclass(frozen=True, slots=True, eq=False)
 class Ladder:
     """Of N series: ``days`` that were seen, ``share`` of the open slots since the first value that were measured,
-    ``last`` the newest value (NaN when there is none), ``level`` the mean, above 0, and ``highest`` the largest."""
+    ``first`` the slot of that value (the end where there is none), ``last`` the newest value (NaN when there is none),
+    ``level`` the mean, above 0, and ``highest`` the largest."""
 
     days: I8
     share: F4
+    first: I8
     last: F4
     level: F4
     highest: F4
@@ -65,8 +67,11 @@ def ladder_of(values: F4, slots: Slots, day: int) -> tuple[Ladder, npt.NDArray[n
     seen = np.zeros((count, CLASSES, day), np.int32)
     by_day = np.zeros((count, int(days[-1] - days[0]) + 1), np.int32)
 
+    places = np.empty((count, 2), np.int64)
+    numbers, totals, highest = np.empty(count, np.int64), np.empty(count), np.empty(count, np.float32)
+
     def run(first: int, last: int) -> None:
-        count_rows(values, days, classes, slots.slot, seen, by_day, first, last)
+        count_rows(values, days, classes, slots.slot, seen, by_day, places, numbers, totals, highest, first, last)
 
     over_rows(count, run)
     had = np.zeros((CLASSES, day), np.int64)
@@ -78,24 +83,18 @@ def ladder_of(values: F4, slots: Slots, day: int) -> tuple[Ladder, npt.NDArray[n
     later = classes[length:], slots.slot[length:]
     usable: npt.NDArray[np.bool_] = ever[:, later[1]] & ~closed[:, later[0], later[1]]
 
-    measured = ~np.isnan(values)
-    some = measured.any(1)
-    places = np.arange(count)
-    first = np.where(some, measured.argmax(1), length) if length else np.zeros(count, np.int64)
-    newest = length - 1 - measured[:, ::-1].argmax(1) if length else first
-    numbers = measured.sum(1)
-    wanted = np.maximum((length - first) * ever.sum(1) / day, 1.0)
-    with np.errstate(invalid="ignore"):
-        level = np.where(some, np.nansum(values, 1, dtype=np.float64) / np.maximum(numbers, 1), 0.0)
+    some = numbers > 0
+    newest = values[np.arange(count), places[:, 1]] if length else np.zeros(count, np.float32)
+    wanted = np.maximum((length - places[:, 0]) * ever.sum(1) / day, 1.0)
+    full = np.maximum(FULL_SHARE * ever.sum(1), 1.0)
     return (
         Ladder(
-            days=np.where(
-                numbers < FULL_SHARE * day, 0, (by_day >= np.maximum(FULL_SHARE * ever.sum(1), 1.0)[:, None]).sum(1)
-            ),
+            days=np.where(numbers < FULL_SHARE * day, 0, (by_day >= full[:, None]).sum(1)),
             share=(numbers / wanted).astype(np.float32),
-            last=np.where(some, values[places, newest], np.nan).astype(np.float32) if length else first * np.float32(0),
-            level=np.maximum(level, LEAST_LEVEL).astype(np.float32),
-            highest=np.max(np.nan_to_num(values), axis=1, initial=0.0).astype(np.float32),
+            first=places[:, 0],
+            last=np.where(some, newest, np.nan).astype(np.float32),
+            level=np.maximum(totals / np.maximum(numbers, 1), LEAST_LEVEL).astype(np.float32),
+            highest=highest,
         ),
         usable,
     )

@@ -84,10 +84,26 @@ def _dead(row: F4, classes: I8, slots: I8, day: int, sums: F8, counts: F8) -> No
 
 
 @numba.njit(cache=True, nogil=True)
-def count_rows(values: F4, days: I8, classes: I8, slots: I8, seen: I4, by_day: I4, first: int, last: int) -> None:
-    """Count what was measured of some series, by class of day and slot (N × CLASSES × day) and by day (N × days)."""
+def count_rows(
+    values: F4, days: I8, classes: I8, slots: I8, seen: I4, by_day: I4, places: I8, numbers: I8, totals: F8,
+    highest: F4, first: int, last: int,
+) -> None:  # fmt: skip
+    """Count what was measured of some series: by class of day and slot (N × CLASSES × day), by day (N × days), in all.
+
+    ``places`` (N × 2) are those of the first and the newest value (T and -1 where there is none), ``totals`` the sums.
+    """
+    rows = values.shape[1]
     for n in range(first, last):
-        for t in range(values.shape[1]):
-            if not math.isnan(values[n, t]):
+        begin, end, number, total, most = rows, -1, 0, 0.0, np.float32(0)
+        for t in range(rows):
+            value = values[n, t]
+            if not math.isnan(value):
                 seen[n, classes[t], slots[t]] += 1
                 by_day[n, days[t] - days[0]] += 1
+                begin = min(begin, t)
+                end = t
+                number += 1
+                total += value
+                most = max(most, value)
+        places[n, 0], places[n, 1] = begin, end
+        numbers[n], totals[n], highest[n] = number, total, most

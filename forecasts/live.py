@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from forecasts.correction import gains_of
-from forecasts.correction_kernel import forecast_rows, observe_rows
+from forecasts.correction_kernel import JOINT, forecast_rows, observe_rows
 from forecasts.fitted import MODELS, Fitted
 from forecasts.history import DAY_MS, slots_of
 from gridbeacon.frame import F4, F8, I8, U1
@@ -94,10 +94,11 @@ class Live:
         calls in a process may compile for some seconds.
         """
         fitted = self.fitted
-        count = len(fitted.names)
-        found = np.empty((len(leads_ms), count, 5), np.float32)
+        count, day = len(fitted.names), self._ring.shape[1]
+        found = np.empty((len(leads_ms), 5, count), np.float32)
         model = np.empty((count, len(leads_ms)), np.uint8)
         nothing = np.zeros(count, np.float32)
+        joint = self._joint()
         for place, lead_ms in enumerate(leads_ms):
             slot = (at_ms + lead_ms - fitted.end_ms) // fitted.step_ms
             curve, model[:, place] = self._curve(slot)
@@ -108,13 +109,8 @@ class Live:
                 np.ascontiguousarray(curve),
                 np.ascontiguousarray(fitted.week[:, slot]) if inside else nothing + np.float32(np.nan),
                 self._state,
-                np.ascontiguousarray(self._ring[:, slot % self._ring.shape[1]])
-                if ahead <= self._ring.shape[1]
-                else nothing,
-                fitted.group,
-                self._common[:, 0],
-                self._common[:, 1],
-                fitted.loads,
+                np.ascontiguousarray(self._ring[:, slot % day]) if ahead <= day else nothing,
+                joint,
                 fitted.level,
                 fitted.highest,
                 fitted.weights,
@@ -123,8 +119,17 @@ class Live:
                 share,
                 found[place],
             )
-        lower95, lower80, point, upper80, upper95 = np.ascontiguousarray(found.transpose(2, 1, 0))
+        # N × L like the rest of the interface; in memory one lead lies after the other.
+        lower95, lower80, point, upper80, upper95 = (found[:, number].T for number in range(5))
         return Forecast(point, lower80, upper80, lower95, upper95, model)
+
+    def _joint(self) -> F4:
+        """Return what all series of each one's group are off by, as it sees it (JOINT × N)."""
+        joint = np.empty((JOINT, len(self.fitted.names)), np.float32)
+        for number, members in enumerate(self._members):
+            loads, (own, slow) = self.fitted.loads[members], self._common[number]
+            joint[:, members] = loads[:, 0] * own[0], loads @ own, loads @ slow
+        return joint
 
     def take(self, numbers: I8) -> "Live":
         """Return some of the series as they stand, in the order of ``numbers``."""

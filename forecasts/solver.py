@@ -52,10 +52,11 @@ import numpy.typing as npt
 from forecasts import kernel
 from forecasts.design import Columns, Design, Times, design_of, prophet_of
 from forecasts.model import Growth, Model
+from forecasts.parallel import one_thread_each, over_chunks
 from gridbeacon.frame import F8, I8, U1
 
-CHUNK = 512
-"""Series in work at a time: 9 MB of values at 2,268 slots, and products large enough for both cores."""
+CHUNK = 256
+"""Series that a core has in work at a time: 5 MB of values at 2,268 slots."""
 CONSTANT_SIGMA = 1e-9
 """What Prophet gives a constant series."""
 NO_COLUMNS: Columns = MappingProxyType({})
@@ -106,6 +107,12 @@ class Fits:
     status: tuple[FitStatus, ...]
     rounds: I8
 
+    def take(self, numbers: I8) -> "Fits":
+        """Return the fits of some of the series."""
+        names = ("k", "m", "delta", "beta", "sigma_obs", "y_scale", "rounds")
+        arrays = {name: getattr(self, name)[numbers] for name in names}
+        return replace(self, **arrays, status=tuple(self.status[n] for n in numbers.tolist()))
+
 
 def fit(
     model: Model,
@@ -131,7 +138,11 @@ def fit(
     >>> predict(fits, next_days).round(1).tolist()
     [[20.2, 5.2], [7.0, 7.0]]
     """
-    design = design_of(model, times, columns)
+    return fit_on(design_of(model, times, columns), values)
+
+
+def fit_on(design: Design, values: npt.NDArray[np.float32] | npt.NDArray[np.float64]) -> Fits:
+    """Return the MAP estimate of N series on a design, which many calls may share. Values as in ``fit``."""
     if values.ndim != 2 or values.shape[1] != len(design.times) or values.dtype.kind != "f":
         raise ValueError(
             f"values are {values.dtype} of shape {values.shape}; give floats, series × {len(design.times)}"
@@ -145,12 +156,15 @@ def fit(
     shared, every = _Shared.of(design, rows), rows.all()
     fits = _empty(design, len(values))
     codes = np.empty(len(values), np.uint8)
-    for begin in range(0, len(values), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        y = values[part] if every else values[part][:, rows]
-        codes[part] = _fit_chunk(shared, y.astype(np.float64), fits, part)
+
+    def run(first: int, last: int) -> None:
+        part = slice(first, last)
+        codes[part] = _fit_chunk(shared, values[part] if every else values[part][:, rows], fits, part)
+
+    with one_thread_each():
+        over_chunks(len(values), CHUNK, run)
     # Prophet has one changepoint at the very start when asked for none: a part of the slope.
-    if model.growth is Growth.LINEAR and len(design.template.changepoints) == 0:
+    if design.model.growth is Growth.LINEAR and len(design.template.changepoints) == 0:
         fits.k[:] += fits.delta[:, 0]
         fits.delta[:] = 0.0 * fits.k[:, None]
     return replace(fits, status=tuple(STATUSES[code] for code in codes))
@@ -237,14 +251,15 @@ def _empty(design: Design, series: int) -> Fits:
     )
 
 
-def _fit_chunk(shared: _Shared, y: F8, fits: Fits, part: slice) -> U1:
+def _fit_chunk(
+    shared: _Shared, values: npt.NDArray[np.float32] | npt.NDArray[np.float64], fits: Fits, part: slice
+) -> U1:
     """Fill one part of the fits from its values; return how each ended."""
-    status = np.full(len(y), OK, np.uint8)
-    seen = ~np.isnan(y)
-    np.copyto(y, 0.0, where=~seen)
-    count = seen.sum(1)
-    highest = np.max(y, axis=1, where=seen, initial=-np.inf)
-    lowest = np.min(y, axis=1, where=seen, initial=np.inf)
+    status = np.full(len(values), OK, np.uint8)
+    y = np.empty(values.shape)
+    count = np.empty(len(y), np.int64)
+    lowest, highest = np.empty(len(y)), np.empty(len(y))
+    kernel.scale_rows(np.ascontiguousarray(values), y, count, lowest, highest)
     scale = np.maximum(np.abs(highest), np.abs(lowest))
     status[highest == lowest] = CONSTANT
     status[count < 2] = TOO_SHORT
@@ -261,18 +276,20 @@ def _fit_chunk(shared: _Shared, y: F8, fits: Fits, part: slice) -> U1:
     todo = np.flatnonzero(status == OK)
     rows = numbers[todo]
     fits.y_scale[rows] = scale[todo]
-    status[todo] = _solve(shared, y[todo] / scale[todo, None], seen[todo], fits, rows)
+    if len(todo) < len(y):
+        y, values = y[todo], values[todo]
+    status[todo] = _solve(shared, y, np.isnan(values), fits, rows)
     return status
 
 
-def _solve(shared: _Shared, y: F8, seen: npt.NDArray[np.bool_], fits: Fits, rows: I8) -> U1:
+def _solve(shared: _Shared, y: F8, absent: npt.NDArray[np.bool_], fits: Fits, rows: I8) -> U1:
     """Fill the fits of series that vary from their scaled values, 0 where missing; return how each ended."""
     design = shared.design
     w = np.zeros((len(y), len(shared.d)))
     delta = np.zeros((len(y), shared.hinges.shape[1]))
     variance = np.zeros(len(y))
     rounds = np.zeros(len(y), np.int64)
-    series, missing = np.nonzero(~seen)
+    series, missing = np.nonzero(absent)
     ends = np.searchsorted(series, np.arange(len(y) + 1))
     missing = np.ascontiguousarray(missing)
     kernel.solve_rows(

@@ -14,6 +14,7 @@ from web.words import METRICS
 
 MOST = 100
 CHARTS = 6
+GONE_HOURS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,52 @@ async def coming(scene: Scene) -> tuple[list[Coming], str]:
         )
         found.append(one)
     return found, answer.problem
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """One crossing that is over: it came true, or it was taken back, and when."""
+
+    place: str
+    title: str
+    level: str
+    threshold: float
+    unit: str
+    came_true: bool
+    reason: str
+    ended_ms: int
+    expected_ms: int
+
+
+async def gone(scene: Scene) -> list[Gone]:
+    """Return what was foreseen and ended within the last hours, the latest first; none while the database is away."""
+    house, say = scene.house, scene.speech
+    try:
+        answer = await questions.ask(
+            house,
+            "SELECT * FROM crossings FINAL WHERE outcome != 'open' AND ended_at <= fromUnixTimestamp64Milli(%(now)s) "
+            "AND ended_at > fromUnixTimestamp64Milli(%(now)s) - toIntervalHour(%(hours)s) "
+            "ORDER BY ended_at DESC, level DESC LIMIT 20",
+            {"now": say.now_ms // 10_000 * 10_000 + 10_000, "hours": GONE_HOURS},
+        )
+    except Problem:
+        return []  # why is said by what is asked first
+    found = []
+    for row in answer.rows:
+        name, unit = METRICS.get(row["metric"], (row["metric"], ""))
+        one = Gone(
+            place=house.place(row["grid_id"]),
+            title=f"{row['source']}: {say.t(name)}",
+            level=row["level"],
+            threshold=row["threshold"],
+            unit=say.t(unit),
+            came_true=row["outcome"] == "came_true",
+            reason=row["reason"],
+            ended_ms=_ms(row["ended_at"]),
+            expected_ms=_ms(row["expected_at"]),
+        )
+        found.append(one)
+    return found
 
 
 async def _chart(scene: Scene, series: str, name: str, unit: str, row: dict[str, Any]) -> Markup | str:

@@ -127,7 +127,7 @@ def _answer(request: Request, status: int, text: str, headers: dict[str, str] | 
     """Return a problem for who asked: a page for people, else data."""
     if not _is_page(request):
         return problems.answer(status, text, headers, **more)
-    page = stranger(request).render("problem.html", status, page="problem", text=text[:1].upper() + text[1:] + ".")
+    page = stranger(request).render("problem.html", status, page="problem", text=text)
     page.headers.update(headers or {})
     return page
 

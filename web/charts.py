@@ -16,6 +16,12 @@ from web.speech import Speech, number
 WIDTH, HEIGHT = 760, 230
 LEFT, RIGHT, TOP, BOTTOM = 46, 96, 12, 26
 LANE = 26
+LANE_LEFT, LANE_RIGHT = 150, 24
+"""Lanes have their words on the left, where a line of text begins."""
+LANE_SHARES = {"blue": 0.35, "yellow": 0.55, "orange": 0.75, "red": 1.0}
+"""Of a lane's height: the worse, the taller, so that no colour is needed."""
+TICKS_MIN = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080, 40320, 525600)
+MOST_TICKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +41,13 @@ class Frame:
     end_ms: int
     top: float
     height: int = HEIGHT
+    left: int = LEFT
+    right: int = RIGHT
 
     def x(self, time_ms: float) -> float:
         """Return where a time is."""
         share = (time_ms - self.begin_ms) / max(1, self.end_ms - self.begin_ms)
-        return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+        return round(self.left + share * (WIDTH - self.left - self.right), 1)
 
     def y(self, value: float) -> float:
         """Return where a value is."""
@@ -85,7 +93,9 @@ def series(
     if points:
         x, y = frame.x(ms(points[-1]["at"])), frame.y(points[-1]["value"])
         parts.append(f'<circle class="last" cx="{x}" cy="{y}" r="4"/>')
-        parts.append(f'<text class="last-word" x="{x + 8}" y="{y - 8}">{escape(number(points[-1]["value"]))}</text>')
+        side, to = ("end", x - 8) if ahead else ("start", x + 8)  # off the forecast's line
+        word = escape(number(points[-1]["value"]))
+        parts.append(f'<text class="last-word {side}" x="{to}" y="{y - 8}">{word}</text>')
     if frame.begin_ms < speech.now_ms < end_ms:
         x = frame.x(speech.now_ms)
         parts.append(f'<line class="now" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
@@ -97,19 +107,21 @@ def series(
 def lanes(speech: Speech, rows: Sequence[tuple[str, Sequence[tuple[int, int, str]]]], span: tuple[int, int]) -> Markup:
     """Return lanes over time: for each row its spans (from, to, level)."""
     height = TOP + BOTTOM + LANE * len(rows)
-    frame = Frame(span[0], span[1], 1.0, height)
+    frame = Frame(span[0], span[1], 1.0, height, LANE_LEFT, LANE_RIGHT)
     parts = [_times(frame, speech, height)]
     for place, (name, spans) in enumerate(rows):
         y = TOP + place * LANE
-        parts.append(f'<line class="rule" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y + LANE - 3}" y2="{y + LANE - 3}"/>')
+        foot = y + LANE - 3
+        parts.append(f'<line class="rule" x1="{LANE_LEFT}" x2="{WIDTH - LANE_RIGHT}" y1="{foot}" y2="{foot}"/>')
         for begin_ms, end_ms, level in spans:
             x, to = frame.x(max(begin_ms, span[0])), frame.x(min(end_ms, span[1]))
             word = escape(f"{speech.word(level)}, {speech.time(begin_ms)}")
+            tall = round((LANE - 6) * LANE_SHARES[level], 1)
             parts.append(
-                f'<rect class="lane {level}" x="{x}" y="{y + 2}" width="{max(2, to - x):g}" height="{LANE - 8}" rx="2">'
+                f'<rect class="lane {level}" x="{x}" y="{foot - tall:g}" width="{max(2, to - x):g}" height="{tall:g}">'
                 f"<title>{word}</title></rect>"
             )
-        parts.append(f'<text class="lane-word" x="{WIDTH - RIGHT + 6}" y="{y + 16}">{escape(name[:14])}</text>')
+        parts.append(f'<text class="lane-word end" x="{LANE_LEFT - 8}" y="{foot - 5}">{escape(_short(name))}</text>')
     return _svg(speech.t("Alerts over time, by level"), height, parts)
 
 
@@ -131,15 +143,35 @@ def _grid(frame: Frame, speech: Speech) -> str:
 
 
 def _times(frame: Frame, speech: Speech, height: int) -> str:
-    parts = []
-    count = 5
-    for step in range(count + 1):
-        time_ms = frame.begin_ms + (frame.end_ms - frame.begin_ms) * step // count
+    parts, named = [], None
+    for time_ms in ticks(speech, frame.begin_ms, frame.end_ms):
         x = frame.x(time_ms)
         parts.append(f'<line class="rule" x1="{x}" x2="{x}" y1="{TOP}" y2="{height - BOTTOM}"/>')
-        anchor = "start" if not step else "end" if step == count else "middle"
-        parts.append(f'<text class="axis {anchor}" x="{x}" y="{height - 8}">{escape(speech.time(time_ms))}</text>')
+        # A day is named where it begins on the picture, not at each of its hours.
+        day, clock = speech.date(time_ms), speech.clock(time_ms)
+        word = clock if day == (named or speech.date(speech.now_ms)) else speech.time(time_ms)
+        named = day
+        parts.append(f'<text class="axis middle" x="{x}" y="{height - 8}">{escape(word)}</text>')
     return "".join(parts)
+
+
+def ticks(speech: Speech, begin_ms: int, end_ms: int) -> list[int]:
+    """Return times for an axis: whole steps of the civil clock, at most eight of them."""
+    length_min = max(1, (end_ms - begin_ms) // 60_000)
+    step_ms = 60_000 * next((step for step in TICKS_MIN if length_min / step <= MOST_TICKS), TICKS_MIN[-1])
+    offset_ms = speech.offset_ms(begin_ms)
+    first = -(-(begin_ms + offset_ms) // step_ms) * step_ms - offset_ms
+    return list(range(first, end_ms + 1, step_ms))
+
+
+def _short(name: str) -> str:
+    """Return a name that fits beside a lane; letters of Chinese are as wide as two."""
+    wide = 0
+    for place, letter in enumerate(name):
+        wide += 2 if ord(letter) > 0x2E80 else 1
+        if wide > 20:
+            return name[:place] + "…"
+    return name
 
 
 def _line(frame: Frame, points: Sequence[tuple[int, float]], name: str) -> str:

@@ -36,15 +36,17 @@ MOST_RENDERED = 100
 FRESH_SECS = 1.0
 """Ages and the strip may be so old in parts that are shared."""
 MOST_CHARTS = 4
-_NEXT = (
-    ActionKind.ACKNOWLEDGE,
-    ActionKind.DISPATCH,
-    ActionKind.START,
-    ActionKind.RESOLVE,
-    ActionKind.VERIFY,
-    ActionKind.CLOSE,
-    ActionKind.REVIEW,
-)
+#: The usual next step of each state of handling; the other legal ones stand beside it.
+_NEXT = {
+    HandlingState.NEW: ActionKind.ACKNOWLEDGE,
+    HandlingState.ACKNOWLEDGED: ActionKind.DISPATCH,
+    HandlingState.CASE_FILED: ActionKind.DISPATCH,
+    HandlingState.DISPATCHED: ActionKind.START,
+    HandlingState.IN_PROGRESS: ActionKind.RESOLVE,
+    HandlingState.RESOLVED: ActionKind.VERIFY,
+    HandlingState.VERIFIED: ActionKind.CLOSE,
+    HandlingState.CLOSED: ActionKind.REVIEW,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +195,8 @@ async def _alert_page(
     case, problems = await questions.case_of(scene.house, alert_id)
     state = case.alert.handling_state
     choices = deeds.choices(state, scene.viewer.role)
-    following = next((kind for kind in _NEXT if kind in choices), None)
-    if following is ActionKind.CLOSE and case.is_open:
+    following = _NEXT.get(state)
+    if following not in choices or (following is ActionKind.CLOSE and case.is_open):
         following = None
     return scene.render(
         "alert.html",
@@ -232,15 +234,11 @@ async def _charts(scene: Scene, case: Case) -> list[dict[str, Any]]:
         try:
             course = await questions.course(scene.house, one.series, questions.Span(begin_ms, end_ms))
         except Problem as error:
-            found.append({"title": title, "unit": "", "chart": "", "problem": error.text})
+            found.append({"title": title, "unit": "", "chart": "", "problem": error.text, "age": ""})
             continue
         limits = limits_of(scene.house.config, scene.speech, one, metric)
         drawn = charts.series(
             scene.speech, title, scene.speech.t(unit), course.points, course.forecast, limits, (begin_ms, end_ms)
-        )
-        problem = scene.speech.t("Last known, %s old: %s") % (
-            scene.speech.length(course.age_secs * 1000),
-            course.problem,
         )
         found.append(
             {
@@ -249,7 +247,8 @@ async def _charts(scene: Scene, case: Case) -> list[dict[str, Any]]:
                 "chart": drawn if course.points else "",
                 "points": course.points[-12:],
                 "forecast": bool(course.forecast),
-                "problem": problem if course.problem else "",
+                "problem": course.problem,
+                "age": scene.speech.length(course.age_secs * 1000) if course.problem else "",
             }
         )
     return found
@@ -302,7 +301,10 @@ async def act(
             version=version,
             note="".join(letter for letter in note if letter.isprintable() or letter == "\n"),
             assignee="".join(letter for letter in assignee if letter.isprintable()),
-            disposition=Disposition(disposition) if disposition in list(Disposition) else None,
+            # The list of the form is there for every button, but only one of them gives a judgement.
+            disposition=Disposition(disposition)
+            if action == ActionKind.FEEDBACK and disposition in list(Disposition)
+            else None,
         )
     except Problem as error:
         if error.status not in (403, 409, 422, 503):
@@ -322,7 +324,8 @@ async def ahead_page(scene: Look) -> Response:
         if case.alert.kind is SituationKind.FORECAST
         or any(one.reason == "inflow_projection" for one in case.alert.evidence)
     ]
-    return scene.render("ahead.html", page="ahead", coming=coming, problem=problem, filling=filling)
+    gone = await ahead.gone(scene)
+    return scene.render("ahead.html", page="ahead", coming=coming, problem=problem, filling=filling, gone=gone)
 
 
 @router.get("/engine")

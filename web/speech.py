@@ -9,6 +9,7 @@ from babel.support import NullTranslations
 
 from gridbeacon.civil import utc
 from gridbeacon.model import Alert, Evidence
+from web.sentences import told
 from web.words import METRICS, SAID
 
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -32,11 +33,40 @@ class Speech:
         text = str(word)
         return self.t(SAID[text]) if text in SAID else text.replace("_", " ")
 
+    def told(self, text: str) -> tuple[str, str]:
+        """Return a sentence of the engine in the language, and the language that it is in: English when not known."""
+        found = None if self.language == "en" else told(text, self.t, "、")
+        return (text, "en") if found is None else (found, self.language)
+
+    def whole(self, text: str) -> tuple[str, str]:
+        """Return a sentence as one that stands alone, and the language that it is in."""
+        words, language = self.told(text)
+        return words[:1].upper() + words[1:] + ("。" if language == "zh" else "."), language
+
     def time(self, time_ms: int, *, seconds: bool = False) -> str:
         """Return a civil time, with its day when that is another than today."""
         there = utc(time_ms).astimezone(self.zone)
         clock = there.strftime("%H:%M:%S" if seconds else "%H:%M")
         return clock if there.date() == utc(self.now_ms).astimezone(self.zone).date() else f"{self._day(there)} {clock}"
+
+    def span(self, begin_ms: int, end_ms: int) -> str:
+        """Return from when to when, with the day; a day ends at 24:00."""
+        begin, end = (utc(one).astimezone(self.zone) for one in (begin_ms, end_ms))
+        last = utc(end_ms - 1).astimezone(self.zone)
+        if last.date() == begin.date() != end.date():
+            return f"{self._day(begin)} {begin:%H:%M} – 24:00"
+        if begin.date() == end.date():
+            return f"{self._day(begin)} {begin:%H:%M} – {end:%H:%M}"
+        return f"{self._day(begin)} {begin:%H:%M} – {self._day(end)} {end:%H:%M}"
+
+    def clock(self, time_ms: int) -> str:
+        """Return a civil time without its day."""
+        return utc(time_ms).astimezone(self.zone).strftime("%H:%M")
+
+    def offset_ms(self, time_ms: int) -> int:
+        """Return how far the civil time is ahead of UTC at a time."""
+        off = utc(time_ms).astimezone(self.zone).utcoffset()
+        return int(off.total_seconds() * 1000) if off is not None else 0
 
     def _day(self, there: datetime) -> str:
         if self.language == "zh":
@@ -86,7 +116,7 @@ class Speech:
             said += " " + self.t("(limit %s)") % number(one.threshold)
         elif one.expected is not None:
             said += " " + self.t("(usual: %s)") % number(one.expected)
-        return f"{said}: {self.word(one.reason)}"
+        return f"{said}{'：' if self.language == 'zh' else ': '}{self.word(one.reason)}"
 
     def sentence(self, alert: Alert) -> tuple[str, str]:
         """Return what an alert says, and the language that it is in."""

@@ -49,6 +49,7 @@ MARKED = (
     N_("+ %d cells"),
     N_("Nobody has taken it"),
     N_("Nobody has looked at it"),
+    N_("Over"),
 )
 
 #: The engine's words (of ``gridbeacon/reasons.py`` and the life cycle) -> what a person reads.

@@ -1,8 +1,10 @@
 """A real broker for the whole session, and a city of its own topics for each test."""
 
 import itertools
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -52,3 +54,29 @@ def city(broker: Config, tmp_path: Path) -> Config:
     """The same broker, with a topic prefix and a data directory that no other test has; no topic exists yet."""
     topics = Topics(prefix=f"city{next(_numbers)}.", source_partitions=2, observations_partitions=2)
     return msgspec.structs.replace(broker, topics=topics, data_dir=str(tmp_path / "data"))
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pictures of pages are kept to be looked at: what GRIDBEACON_PICTURES names, else a temporary directory."""
+    folder = Path(os.environ.get("GRIDBEACON_PICTURES") or tmp_path_factory.mktemp("pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A running Chromium."""
+    from tests.browser import running
+
+    with running() as found:
+        yield found
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page; whatever its console says, and every request to another host, fails the test."""
+    from tests.browser import watched
+
+    with watched(browser) as found:
+        yield found

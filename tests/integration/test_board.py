@@ -3,35 +3,86 @@
 Pictures of the pages are kept as test artefacts: in the directory that GRIDBEACON_PICTURES names, else a temporary one.
 """
 
-import os
 import re
-import shutil
-from pathlib import Path
 
 import httpx
 import pytest
 from axe_core_python.sync_playwright import Axe
-from playwright.sync_api import Page, sync_playwright
 
 from gridbeacon.cli.fixture import load
 from gridbeacon.config import Api, ClickHouse, Config
 from gridbeacon.demo.fixture.plan import START_MS, TIMEZONE, Size, camera, code, registry
 from gridbeacon.reasons import Certainty, Level
 from gridbeacon.registry import Registry
+from sinks.clickhouse import connect
 from tests.board import Served, situation, until
+from tests.browser import live, needs_chromium
 from tests.servers import Server, free_port
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next((path for name in _NAMES if (path := shutil.which(name))), None)
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.timeout(240),
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240), needs_chromium]
 SIZE = Size(days=3, sensors=120, interval_secs=900, events_per_day=20)
 NOW = START_MS + 2 * 86_400_000 + 19 * 3_600_000
+
+
+def crossing(cell: int, level: str, in_min: int, **more) -> dict:
+    """Return a row of ``crossings``: people in view of a camera will pass a limit so many minutes after NOW."""
+    at = at_ms(in_min)
+    return {
+        "crossing_id": f"x-{cell}-{level}",
+        "version": 1,
+        "kind": "crowd",
+        "metric": "density_max_per_m2",
+        "source": camera(cell),
+        "grid_id": code(cell),
+        "level": level,
+        "threshold": {"yellow": 3.0, "orange": 4.0, "red": 5.0}[level],
+        "tier": "warning",
+        "made_at": at_ms(-30),
+        "warned_at": at_ms(-20),
+        "first_expected_at": at,
+        "expected_at": at,
+        "expected_from": at_ms(in_min - 10),
+        "expected_until": at_ms(in_min + 25),
+        "probability": 0.87,
+        "model": "prophet_batch",
+        "outcome": "open",
+        "reason": "forecast_warning",
+        "ended_at": None,
+    } | more
+
+
+def at_ms(in_min: int) -> int:
+    return NOW + in_min * 60_000
+
+
+CROSSINGS = [
+    crossing(37, "red", 40),
+    crossing(
+        20, "yellow", 95, tier="watch", reason="forecast_watch", warned_at=None, probability=0.31, expected_until=None
+    ),
+    crossing(11, "orange", 30, outcome="withdrawn", reason="forecast_faded", ended_at=at_ms(-12)),
+    crossing(7, "orange", -50, outcome="came_true", reason="forecast_came_true", ended_at=at_ms(-45)),
+    crossing(3, "orange", -300, outcome="withdrawn", reason="forecast_faded", ended_at=at_ms(-320)),
+]
+FORECASTS = [
+    {
+        "kind": "crowd",
+        "metric": "density_max_per_m2",
+        "source": camera(37),
+        "grid_id": code(37),
+        "target_at": at_ms(minutes),
+        "made_at": at_ms(-5),
+        "model": "prophet_batch",
+        "expected": 0.6 + 0.11 * minutes,
+        "lower_80": 0.5 + 0.09 * minutes,
+        "upper_80": 0.9 + 0.13 * minutes,
+        "lower_95": 0.4 + 0.08 * minutes,
+        "upper_95": 1.1 + 0.15 * minutes,
+        "valid_until": at_ms(120),
+    }
+    for minutes in range(5, 65, 5)
+]
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>\"'></textarea>{{7*7}}"
-WAIT_MS = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -40,51 +91,11 @@ def database(tmp_path_factory):
     config = Config(timezone=TIMEZONE, clickhouse=clickhouse, api=Api(stale_after_secs=2.0))
     server = Server(tmp_path_factory.mktemp("clickhouse"), config.clickhouse.port).until_ready()
     load(SIZE, config, lambda _: None)
+    with connect(config) as client:
+        for table, rows in (("crossings", CROSSINGS), ("forecasts", FORECASTS)):
+            client.execute(f"INSERT INTO {table} ({', '.join(rows[0])}) VALUES", [tuple(row.values()) for row in rows])
     yield config
     server.end()
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory) -> Path:
-    folder = Path(os.environ.get("GRIDBEACON_PICTURES") or tmp_path_factory.mktemp("pictures"))
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def open_page(browser):
-    """Open a page; whatever its console says, and every request to another host, fails the test."""
-    contexts, said = [], []
-
-    def open_one(url: str, theme: str = "dark", language: str = "en-GB", size=(1600, 900)) -> Page:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, locale=language, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-        page.on(
-            "request",
-            lambda one: said.append(one.url) if not one.url.startswith(("http://127.0.0.1", "data:")) else None,
-        )
-        page.goto(url)
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
-    # A page that is refused, or a server that is gone, is an error to the console; the tests bring those about.
-    assert [line for line in said if "Failed to load resource" not in line and "net::ERR" not in line] == []
 
 
 def crowd(served: Served, cell: int, level: Level, value: float, at_ms: int, **more) -> None:
@@ -105,10 +116,6 @@ def served(database):
 
 def alert_of(served: Served, cell: int) -> str:
     return served.log.alerts[code(cell), "safety"].alert_id
-
-
-def live(page: Page) -> None:
-    page.wait_for_selector("#live.live")
 
 
 def pages(served: Served) -> dict[str, str]:
@@ -146,6 +153,41 @@ def test_in_three_seconds_what_where_how_sure_and_who(served, open_page) -> None
     assert page.locator("#over svg.symbol.red").count() == 1
 
 
+@pytest.mark.parametrize(
+    ("language", "first", "second", "gone"),
+    [
+        (
+            "en-GB",
+            ("in 40 min", "about 19:40", "between 19:30 and 20:05", "≥ 5 people/m²", "Red", "87 % likely", "warning"),
+            ("in 95 min", "about 20:35", "not before 20:25", "≥ 3 people/m²", "Yellow", "31 % likely", "watch"),
+            (("18:48 taken back", "Orange", "the forecast has faded"), ("18:15 came true", "foreseen for 18:10")),
+        ),
+        (
+            "zh-CN",
+            ("40 分钟后", "约 19:40", "介于 19:30 与 20:05", "≥ 5 人/m²", "红色", "可能性 87 %", "预警"),
+            ("95 分钟后", "约 20:35", "不早于 20:25", "≥ 3 人/m²", "黄色", "可能性 31 %", "关注"),
+            (("18:48 已撤销", "橙色"), ("18:15 已应验", "预计时间 18:10")),
+        ),
+    ],
+)
+def test_ahead_says_what_will_cross_when_how_likely_and_what_was_taken_back(
+    served, open_page, language, first, second, gone
+) -> None:
+    page = open_page(f"{served.url}/ahead", language=language)
+    live(page)
+    for place, words in enumerate((first, second)):
+        said = page.inner_text(f".coming > li >> nth={place}")
+        assert registry(SIZE).cells[code((37, 20)[place])].name in said
+        assert [word for word in words if word not in " ".join(said.split())] == []
+    assert page.locator(".coming > li").count() == 2
+    # The forecast is drawn up to where it passes the limit, with its band.
+    assert page.locator(".coming details[open] .line.ahead").count() == 1
+    assert page.locator(".coming details[open] .ahead-band").count() == 1
+    rows = [" ".join(one.split()) for one in page.locator(".gone li").all_inner_texts()]
+    assert [words for words in gone if not any(all(word in row for word in words) for row in rows)] == []
+    assert not any(registry(SIZE).cells[code(3)].name in row and "13:40" in row for row in rows)
+
+
 def test_what_happens_is_on_the_board_at_once(served, open_page) -> None:
     page = open_page(served.url)
     live(page)
@@ -165,7 +207,12 @@ def test_the_whole_path_by_keyboard(served, open_page) -> None:
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/alerts/"))
-    for action, state in (("acknowledge", "acknowledged"), ("dispatch", "people on the way"), ("resolve", "resolved")):
+    steps = (
+        ("acknowledge", "acknowledged", "dispatch"),
+        ("dispatch", "people on the way", "start"),
+        ("resolve", "resolved", "verify"),
+    )
+    for action, state, following in steps:
         if action == "dispatch":
             page.fill("input[name=assignee]", "team-3")
             page.fill("textarea[name=note]", HOSTILE)
@@ -173,12 +220,21 @@ def test_the_whole_path_by_keyboard(served, open_page) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector(f"#head :text('{state}')")
         assert page.is_visible(".done")
+        # The large button is the step that comes next.
+        assert page.get_attribute(".buttons .main", "value") == following
     assert "team-3" in page.text_content("#head")
+    # Nobody has judged it: only the button beside the judgement gives one.
+    assert served.call(lambda: served.parts.view.cases[alert_of(served, 37)].alert.disposition) is None
+    page.click("#do-feedback")
+    page.wait_for_selector("#act .problem:has-text('say which disposition')")
+    page.select_option("select[name=disposition]", "NOT_ANOMALY")
+    page.click("#do-feedback")
+    page.wait_for_selector(".timeline li >> nth=0 >> :text('It was nothing')")
     served.tell(code(37), None, NOW + 60_000)
     page.wait_for_selector("#head :text('Over')")
-    assert page.locator(".timeline li").count() == 6
+    assert page.locator(".timeline li").count() == 8
     assert page.evaluate("window.hacked") is None
-    assert HOSTILE in page.text_content(".timeline .note")
+    assert HOSTILE in page.locator(".timeline .note").all_text_contents()
 
 
 def test_an_action_that_comes_too_late_is_refused_in_words(served, open_page) -> None:

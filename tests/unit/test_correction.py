@@ -28,17 +28,18 @@ def test_states_learned_from_history_are_those_of_living_through_it():
     fresh = Live(start)
     for n in range(24):
         fresh.observe(fitted.end_ms + n * HOUR_MS, values[:, 30 * 24 + n])
-    taught = learned(recent, near, near, near * np.nan, fitted.level, fitted.highest, np.array([1, 4]), 24, HOUR_MS)
+    nowhere = np.full(48, -1)
+    taught = learned(recent, near, near, nowhere, fitted.level, fitted.highest, np.array([1, 4]), 24, HOUR_MS)
     np.testing.assert_allclose(taught.state, fresh._state, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(taught.ring, fresh._ring, rtol=1e-4, atol=1e-5)
 
 
 def test_robust_weights_are_those_of_the_most_rows_not_of_the_wildest():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(2000, 3))
-    right = x @ np.array([0.5, -0.2, 0.0]) + rng.normal(0, 0.1, 2000)
-    right[:60] += 50 * np.sign(x[:60, 0])
-    weights, _, _ = robust(x, right)
+    x = rng.normal(size=(3, 2000)).astype(np.float32)
+    right = np.array([0.5, -0.2, 0.0]) @ x + rng.normal(0, 0.1, 2000)
+    right[:60] += 50 * np.sign(x[0, :60])
+    weights, _, _ = robust(x, right.astype(np.float32))
     assert weights == pytest.approx([0.5, -0.2, 0.0], abs=0.03)
 
 
