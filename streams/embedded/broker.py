@@ -136,11 +136,10 @@ class EmbeddedBroker:
         self._child.kill()
 
     def _java(self, heap_mb: int, *flags: str) -> list[str | Path]:
-        if self._files.classes.exists():  # half the time to start
-            flags = ("-XX:+IgnoreUnrecognizedVMOptions", f"-XX:AOTCache={self._files.classes}", *flags)
         return [
             self._files.java,
             *jvm_flags(heap_mb),
+            *self._files.flags(),
             *flags,
             f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
             f"-Dgridbeacon.log={self.log}",

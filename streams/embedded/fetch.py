@@ -37,6 +37,11 @@ class KafkaFiles:
         which = hashlib.sha256(f"{self.java} {self.java.stat().st_mtime_ns} {self.libs}".encode()).hexdigest()[:8]
         return self.libs.with_name(f"kafka-{VERSION}-classes-{which}.aot")
 
+    def flags(self) -> list[str]:
+        """Return Java's flags that use the prepared classes; none where there are none."""
+        used = ["-XX:+IgnoreUnrecognizedVMOptions", f"-XX:AOTCache={self.classes}"]
+        return used if self.classes.exists() else []
+
 
 @dataclass(frozen=True, slots=True)
 class Jar:

@@ -23,7 +23,7 @@ from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
 from streams.embedded.ahead import prepare
 from streams.embedded.child import Child
 from streams.embedded.fetch import cache_directory
-from streams.embedded.settings import server_properties
+from streams.embedded.settings import jvm_flags, server_properties
 from streams.kafka import client_settings
 from streams.topics import topics
 
@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def node(kafka_files: KafkaFiles, tmp_path: Path):
+def node(kafka_files: KafkaFiles, storage: Path, tmp_path: Path):
+    shutil.copytree(storage, tmp_path / "kafka" / "data")
     broker = EmbeddedBroker(tmp_path / "kafka", kafka_files)
     yield broker
     broker.kill()
@@ -100,13 +101,14 @@ def test_the_broker_serves_after_few_seconds_of_work_and_in_little_memory(node: 
     assert node.pid is None
 
 
-def test_prepared_classes_are_used_and_damaged_ones_do_no_harm(kafka_files: KafkaFiles, tmp_path: Path):
+def test_prepared_classes_are_used_and_damaged_ones_do_no_harm(kafka_files: KafkaFiles, storage: Path, tmp_path: Path):
     known = prepare(kafka_files)
     assert known == kafka_files.classes.exists()
     assert prepare(kafka_files) == known  # the second time there is nothing to do
     own = KafkaFiles(kafka_files.java, tmp_path / "libs")
     own.libs.symlink_to(kafka_files.libs)
     own.classes.write_bytes(b"cut short")
+    shutil.copytree(storage, tmp_path / "kafka" / "data")
     node = EmbeddedBroker(tmp_path / "kafka", own)
     try:
         node.start()
@@ -233,7 +235,7 @@ def test_wrong_credentials_and_protocols_are_told_apart(node: EmbeddedBroker, ka
     }
     settings = node.directory / "secured.properties"
     settings.write_text("".join(f"{key}={value}\n" for key, value in secured.items()))
-    java = (kafka_files.java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{kafka_files.libs}/*")
+    java = (kafka_files.java, *jvm_flags(256), *kafka_files.flags(), "-cp", f"{kafka_files.libs}/*")
     child = Child((*java, "kafka.Kafka", settings), node.directory / "secured.out")
     child.start()
     try:

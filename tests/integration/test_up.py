@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -223,7 +224,10 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
     refuses(folder, 3, "partitions")
 
 
-def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path, start: Callable[[], Up]) -> None:
+def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(
+    folder: Path, storage: Path, start: Callable[[], Up]
+) -> None:
+    shutil.copytree(storage, folder / "data" / "kafka" / "data")
     change(folder, {"ingest": {"fuse_records": 50}, "forecast": {"enabled": False}, "api": {"port": 0}})
     engine = start()
     os.kill(engine.run_file()["children"]["detect"]["pid"], signal.SIGKILL)
