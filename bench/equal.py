@@ -16,6 +16,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "alerts": ("evidence",),
     "alert_events": (),
     "notices": ("body",),
+    "situations": ("evidence",),
+    "weighed": LINEAGE,
 }
 
 

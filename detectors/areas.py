@@ -227,6 +227,6 @@ class Areas:
 
 
 def _cells(one: PlaceSum) -> Iterable[str]:
-    """Return names for as many cells as it is of, those that carry it by their own."""
+    """Return names of its cells, as many as matter: those that carry it by their own, the others by numbers."""
     named = [cell for cell, _ in one.carriers]
-    return [*named, *(f"{one.place}/{n}" for n in range(one.cells - len(named)))]
+    return [*named, *(f"{one.place}/{n}" for n in range(min(one.cells - len(named), LEAST_PARTS)))]

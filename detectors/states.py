@@ -22,7 +22,8 @@ class States:
     """Rows of ``layout.SERIES`` and ``layout.SOURCE`` with what belongs to them, by number.
 
     ``cells`` and ``sensors`` are of sources; ``series_at[source, metric]`` is the number of a series, ``keys`` their
-    names in the saved state; ``banks`` hold what the learned layer knows of each.
+    names in the saved state; ``banks`` hold what the learned layer knows of each. ``moves`` counts how often a source
+    went to another cell.
     """
 
     def __init__(self, detect: Detect, quality: Quality) -> None:
@@ -33,6 +34,7 @@ class States:
         self.series_at: I4 = np.empty((0, len(METRICS)), np.int32)
         self.sensors: list[Sensor] = []
         self.cells: list[str] = []
+        self.moves = 0
         self.series_keys: list[tuple[int, int]] = []
         self._born: list[int] = []
         # Numbers by name; a sensor may be called like a cell/category, so counts of reports are apart.
@@ -61,6 +63,7 @@ class States:
             self._definitions.append(b"")
             self._grow_sources()
             self.sources[number] = blank_source()
+        self.moves += self.cells[number] != sensor.grid_id
         self.sensors[number], self.cells[number] = sensor, sensor.grid_id
         self._definitions[number] = bytes([VERSION]) + msgspec.msgpack.encode(sensor)
         self._apply(number)

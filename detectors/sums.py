@@ -5,17 +5,16 @@ Sums are kept by series while their slot is open, and added up by place when it 
 names: neither how the log is cut into frames nor how sources interleave on it changes a digit.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable
 
 import msgspec
 import numpy as np
 
+from detectors.grouping import Groups, added
 from detectors.kernel import add_rows
 from detectors.states import States
 from gridbeacon.frame import F8, I8, U1
 from gridbeacon.model import CellResidual, PlaceSum
-from gridbeacon.vocabulary import METRICS
 
 MOST = 2000
 """Sums that one message carries at most, and one record of state: either stays well below a megabyte."""
@@ -42,7 +41,7 @@ class Sums:
         self._changed: set[int] = set()
         self._later: list[tuple[int, list[Kept]]] = []
         self._pieces: dict[bytes, int] = {}
-        self._order: I8 = np.zeros(0, np.int64)
+        self._groups = Groups(states, digits)
 
     def add(self, at_series: I8, times_ms: I8, observed: F8, expected: F8, spread: F8, learned: U1) -> None:
         """Add rows, by the number of their series. What comes after its slot was closed is not counted."""
@@ -141,58 +140,51 @@ class Sums:
 
     def _touched(self, end: int) -> I8:
         """Return the series that have something in a slot, in order of their names."""
-        states, values = self._states, self._open[end]
-        if len(self._order) != len(states):
-            self._order = np.array(sorted(range(len(states)), key=states.keys.__getitem__), np.int64)
-        at = self._order[self._order < len(values)]
+        self._groups.refresh()
+        values, order = self._open[end], self._groups.order
+        at = order[order < len(values)]
         return np.asarray(at[values[at, 0] > 0], np.int64)
 
     def _residuals(self, end: int, at: I8) -> list[CellResidual]:
         """Return the residuals of a slot by cell and kind, in that order."""
-        states, values = self._states, self._open[end][at]
+        values = self._open[end][at]
         z = np.clip((values[:, 2] - values[:, 3]) / np.sqrt(np.maximum(values[:, 4], 1e-12)), -MOST_Z, MOST_Z)
-        found: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-        for number, masked, one in zip(at.tolist(), values[:, 1].tolist(), z.tolist(), strict=True):
-            source, metric = states.series_keys[number]
-            sums = found[states.cells[source], METRICS[metric].kind]
-            sums[0] += 1
-            sums[1] += one
-            sums[2] += masked
+        found, sums = added(self._groups.in_cell[at], np.column_stack([np.ones(len(at)), z, values[:, 1]]))
         return [
             CellResidual(end_ms=end, cell=cell, kind=kind, series=int(series), z=one, masked=int(masked))
-            for (cell, kind), (series, one, masked) in sorted(found.items())
+            for (cell, kind), (series, one, masked) in zip(
+                (self._groups.cells[n] for n in found.tolist()), sums.tolist(), strict=True
+            )
         ]
 
     def _added(self, end: int, at: I8) -> list[PlaceSum]:
         """Return the sums of a slot by place and class, in that order."""
-        states, values = self._states, self._open[end]
-        places: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0.0] * 6))
-        for number, sums in zip(at.tolist(), values[at].tolist(), strict=True):
-            source, metric = states.series_keys[number]
-            cell, named = states.cells[source], METRICS[metric]
-            one = places[cell[: self._digits], f"{named.kind}/{named.name}"][cell]
-            for n, more in enumerate((1.0, *sums)):
-                one[n] += more
-        return [_place_sum(end, *key, places[key]) for key in sorted(places)]
-
-
-def _place_sum(end_ms: int, place: str, metric_class: str, cells: dict[str, list[float]]) -> PlaceSum:
-    sources, rows, masked, observed, expected, variance = (
-        sum(cells[cell][n] for cell in sorted(cells)) for n in range(6)
-    )
-    return PlaceSum(
-        end_ms=end_ms,
-        place=place,
-        metric_class=metric_class,
-        rows=int(rows),
-        masked=int(masked),
-        sources=int(sources),
-        cells=len(cells),
-        observed=observed,
-        expected=expected,
-        variance=variance,
-        carriers=carriers((cell, sums[3] - sums[4]) for cell, sums in cells.items()),
-    )
+        groups = self._groups
+        found, by_cell = added(groups.in_place[at], np.column_stack([np.ones(len(at)), self._open[end][at]]))
+        whole, sums = added(groups.whole[found], by_cell)
+        begins = np.searchsorted(groups.whole[found], whole).tolist()
+        names = [groups.places[n] for n in found.tolist()]
+        beyond = (by_cell[:, 3] - by_cell[:, 4]).tolist()
+        made = []
+        for begin, stop, total in zip(begins, [*begins[1:], len(names)], sums.tolist(), strict=True):
+            sources, rows, masked, observed, expected, variance = total
+            cells = [cell for _, _, cell in names[begin:stop]]
+            made.append(
+                PlaceSum(
+                    end_ms=end,
+                    place=names[begin][0],
+                    metric_class=names[begin][1],
+                    rows=int(rows),
+                    masked=int(masked),
+                    sources=int(sources),
+                    cells=len(cells),
+                    observed=observed,
+                    expected=expected,
+                    variance=variance,
+                    carriers=carriers(zip(cells, beyond[begin:stop], strict=True)),
+                )
+            )
+        return made
 
 
 def carriers(beyond: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:

@@ -168,7 +168,7 @@ class AlertBook:
             self._muted.add(name)
         if held.alert.condition_state is not C.CLEARED:
             self._open[held.key] = name
-        self._touch(held)
+        self._call_again(held)
 
     def held(self, key: str) -> Held | None:
         """Return the alert that is open for a situation, or None."""
@@ -366,6 +366,10 @@ class AlertBook:
     def _touch(self, held: Held) -> None:
         """Say that it changed: the next checkpoint writes it, and its next time is called."""
         self._changed.add(held.alert.alert_id)
+        self._call_again(held)
+
+    def _call_again(self, held: Held) -> None:
+        """Call its next time."""
         due_ms = held.next_ms(self._settings)
         if due_ms is not None:
             heappush(self._due, (due_ms, held.alert.alert_id))

@@ -28,12 +28,13 @@ from gridbeacon.model import (
     SignalBatch,
     SituationReport,
     Transition,
+    Weighed,
 )
 from gridbeacon.places import levels_of, partition_of
 from gridbeacon.reasons import BudgetReason, Level
 from gridbeacon.situation import FORECAST, LEARNED
 from gridbeacon.situations import KINDS, Situations
-from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Place, Triage
+from gridbeacon.triage import CENSUS, FEEDBACK, LEDGER, TAIL, Held, Place, Triage
 from gridbeacon.watermark import Watermark
 
 LOG = "signals"
@@ -94,6 +95,7 @@ class Assessor:
         self._clusters = Clusters(config)
         self._levels = levels_of(config)
         self._lessons: list[Lesson] = []
+        self._weighed: list[Weighed] = []
 
     def assess(self, batch: SignalBatch, offset: int) -> list[Transition]:
         """Apply one message at ``offset`` of this partition; return the transitions that follow from it, in order.
@@ -134,6 +136,11 @@ class Assessor:
         """Return what is to be reported of situations since the last call, in order."""
         reports, self._situations.reports = self._situations.reports, []
         return reports
+
+    def take_weighed(self) -> tuple[Weighed, ...]:
+        """Return what the alarm budget has decided since the last call, in order."""
+        weighed, self._weighed = tuple(self._weighed), []
+        return weighed
 
     def act(self, asked: Asked, offset: int) -> list[Transition]:
         """Do what a person asks for in the message at ``offset``; return the transitions, the answer first.
@@ -247,6 +254,8 @@ class Assessor:
             held = cell.learned.held[key]
             held.decision = msgspec.structs.replace(held.decision, reason=BudgetReason.COOL_DOWN)
             told = [(signal.cell, key, held)]
+        for name, one in [(name, held) for name, _, held in told] or [(signal.cell, cell.learned.held[key])]:
+            self._weighed.append(_weighed(name, one, now_ms))
         for name, k, held in told:
             since_ms = held.candidate.since_ms
             self._cells[name].findings[k] = Finding(_evidence(held.signal, since_ms, held.decision))
@@ -329,6 +338,18 @@ class Assessor:
             )
             self._heard.sent[target] = (offset, index)
         return transitions
+
+
+def _weighed(cell: str, held: Held, at_ms: int) -> Weighed:
+    signal = held.signal
+    return Weighed(
+        decided_ms=at_ms,
+        cell=cell,
+        series=signal.series,
+        score=signal.score or 0.0,
+        decision=held.decision,
+        lineage=signal.lineage,
+    )
 
 
 def _order(signal: Signal) -> tuple[int, str, str, str, int]:

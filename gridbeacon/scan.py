@@ -91,13 +91,6 @@ def neighbourhoods(codes: Sequence[str], near: Mapping[str, Iterable[str]], digi
     return zones_of([*pairs, *blocks, *around, *wider, *alike.values()])
 
 
-def circles(positions: Sequence[tuple[float, float]], most: int) -> Zones:
-    """Return the circles around each position that hold 2 to ``most`` of them; positions in metres (x, y)."""
-    points = np.asarray(positions, np.float64)
-    order = np.argsort(((points[:, None, :] - points[None, :, :]) ** 2).sum(axis=2), axis=1, kind="stable")
-    return zones_of(row[:n] for row in order.tolist() for n in range(2, min(most, len(row)) + 1))
-
-
 def likelihood(reports: F8, expected: F8, total: float) -> F8:
     """Return the log likelihood ratios of zones with so many reports of ``total``, 0 where there are not too many."""
     found = np.zeros(np.broadcast(reports, expected).shape)

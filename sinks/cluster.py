@@ -19,6 +19,7 @@ SHARD_BY = {
     "crossings": "kind, metric, source",
     "forecast_audit": "kind, metric, source",
     "situations": "situation_id",
+    "weighed": "cell",
     "places": "grid_id",
     "sensors": "source",
     "announced": "name",

@@ -15,6 +15,7 @@ AGES: dict[str, tuple[str, str]] = {
     "notices": ("alerts_days", "toDateTime(at)"),
     "deliveries": ("alerts_days", "toDateTime(attempted_at)"),
     "situations": ("alerts_days", "toDateTime(changed_at)"),
+    "weighed": ("alerts_days", "toDateTime(decided_at)"),
     "forecasts": ("forecasts_days", "toDateTime(target_at)"),
     "crossings": ("forecasts_days", "toDateTime(made_at)"),
     "dead_letters": ("dead_letters_days", "toDateTime(rejected_at)"),

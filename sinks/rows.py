@@ -19,6 +19,7 @@ from gridbeacon.model import (
     Silence,
     SituationReport,
     Verdict,
+    Weighed,
     plain,
     to_json,
 )
@@ -251,6 +252,27 @@ def situations(found: Iterable[SituationReport]) -> Columns:
             "evidence": to_json(plain(r.situation.evidence)).decode(),
         }
         for r in found
+    )
+
+
+def weighed(found: Iterable[Weighed]) -> Columns:
+    """Return one row per decision of the alarm budget."""
+    return _columns(
+        {
+            "decided_at": w.decided_ms,
+            "cell": w.cell,
+            "series": w.series,
+            "reason": str(w.decision.reason),
+            "score": w.score,
+            "rate": w.decision.rate,
+            "limit": w.decision.limit,
+            "left": w.decision.left,
+            "partners": list(w.decision.partners),
+            "topic": w.lineage.topic,
+            "partition": w.lineage.partition,
+            "offset": w.lineage.offset,
+        }
+        for w in found
     )
 
 

@@ -16,7 +16,19 @@ from gridbeacon.calendar import Calendar
 from gridbeacon.config import Config
 from gridbeacon.crossings import Told
 from gridbeacon.frame import Frame, verdicts
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, SignalBatch, Tick, Transition, Verdict
+from gridbeacon.model import (
+    Alert,
+    AlertEvent,
+    DeadLetter,
+    GridEvent,
+    Notice,
+    SignalBatch,
+    SituationReport,
+    Tick,
+    Transition,
+    Verdict,
+    Weighed,
+)
 from gridbeacon.registry import Registry
 from gridbeacon.timeline import Line, tick_record
 from streams import topics
@@ -31,7 +43,7 @@ from streams.situate import SituateMachine
 FRAME_RECORDS = 4000
 """Records of a frame at most; ticks cut it earlier. Results do not depend on it."""
 
-Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice | Told
+Finding = Verdict | GridEvent | DeadLetter | Alert | AlertEvent | Notice | Told | SituationReport | Weighed
 
 
 class Fold:
@@ -64,8 +76,7 @@ class Fold:
         self._frames += 1
 
     def _assess(self, batch: SignalBatch) -> Iterator[Finding]:
-        for transition in self._situate.assess(batch, self._batches):
-            yield from _parts(transition)
+        yield from _parts(self._situate.assess(batch, self._batches), self._situate)
         self._batches += 1
 
 
@@ -158,18 +169,20 @@ def _assess(config: Config, partition: int) -> Any:
     machine = SituateMachine(config, partition)
 
     def take(offset: int, value: bytes) -> Iterator[Finding]:
-        for transition in machine.transitions(offset, value):
-            yield from _parts(transition)
+        yield from _parts(machine.transitions(offset, value), machine)
 
     return take
 
 
-def _parts(transition: Transition) -> Iterator[Finding]:
-    if transition.alert is not None:
-        yield transition.alert
-    yield transition.event
-    if transition.notice is not None:
-        yield transition.notice
+def _parts(transitions: list[Transition], machine: SituateMachine) -> Iterator[Finding]:
+    for transition in transitions:
+        if transition.alert is not None:
+            yield transition.alert
+        yield transition.event
+        if transition.notice is not None:
+            yield transition.notice
+    yield from machine.assessor.take_reports()
+    yield from machine.assessor.take_weighed()
 
 
 async def _read(config: Config, topic: str, partition: int) -> AsyncIterator[Any]:

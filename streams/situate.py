@@ -30,7 +30,7 @@ class SituateMachine(Machine):
         self._count = config.topics.alerts_partitions
 
     def apply(self, offset: int, value: bytes) -> list[Output]:
-        """Assess one message; return the transitions that follow, and situations as they stand now."""
+        """Assess one message; return the transitions that follow, situations as they stand now, and decisions."""
         transitions = self.transitions(offset, value)
         _tell(transitions)
         outputs = [
@@ -40,6 +40,10 @@ class SituateMachine(Machine):
         for report in self.assessor.take_reports():
             number = partition_of(report.situation.situation_id, self._count)
             outputs.append(Output(self._situations, number, msgspec.json.encode(report)))
+        if weighed := self.assessor.take_weighed():
+            outputs.append(
+                Output(self._situations, partition_of(weighed[0].cell, self._count), msgspec.json.encode(weighed))
+            )
         return [*outputs, *self.lessons()]
 
     def lessons(self) -> list[Output]:

@@ -19,7 +19,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from forecasts.requests import is_answer
 from gridbeacon.config import Config
 from gridbeacon.errors import ConfigError, Fatal, GridbeaconError, Transient
-from gridbeacon.model import DeadLetter, Delivery, SituationReport, Transition
+from gridbeacon.model import DeadLetter, Delivery, SituationReport, Transition, Weighed
 from gridbeacon.reasons import Rejection, Stage
 from sinks import rows
 from sinks.clickhouse import ClickHouseSink, Sink
@@ -38,7 +38,7 @@ _DAY_MS = 86_400_000
 Tables = dict[str, rows.Columns]
 
 _transition = msgspec.json.Decoder(Transition)
-_report = msgspec.json.Decoder(SituationReport)
+_report = msgspec.json.Decoder(SituationReport | tuple[Weighed, ...])
 _delivery = msgspec.json.Decoder(Delivery)
 _letter = msgspec.json.Decoder(DeadLetter)
 
@@ -99,8 +99,9 @@ def tables_of(messages: list[Message]) -> Tables:
     silenced = ((t.silence, t.event.version) for t in transitions if t.silence is not None)
     add("silences", rows.silences(silenced))
     add("alerts", rows.alerts(t.alert for t in transitions if t.alert is not None))
-    reports = (_report.decode(m.value) for m in messages if m.topic == topics.SITUATIONS)
-    add("situations", rows.situations(reports))
+    reports = [_report.decode(m.value) for m in messages if m.topic == topics.SITUATIONS]
+    add("situations", rows.situations(r for r in reports if isinstance(r, SituationReport)))
+    add("weighed", rows.weighed(one for r in reports if isinstance(r, tuple) for one in r))
     add("deliveries", rows.deliveries(_delivery.decode(m.value) for m in messages if m.topic == topics.DELIVERIES))
     letters = (_letter.decode(m.value) for m in messages if m.topic == topics.DEAD_LETTERS)
     add("dead_letters", rows.dead_letters(letters))

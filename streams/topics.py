@@ -74,7 +74,14 @@ def topics(config: Config) -> tuple[Topic, ...]:
             "situate, commands",
             "notify, store, api",
         ),
-        topic(SITUATIONS, t.alerts_partitions, keep, "situations as they stand", "situate", "store"),
+        topic(
+            SITUATIONS,
+            t.alerts_partitions,
+            keep,
+            "situations; what the alarm budget said",
+            "situate",
+            "store",
+        ),
         topic(DELIVERIES, t.alerts_partitions, keep, "delivery attempts", "notify", "store, api"),
         topic(FORECASTS, t.observations_partitions, keep, "forecasts, crossings, audits", "forecast", "store"),
         topic(

@@ -19,7 +19,7 @@ from gridbeacon.reasons import Mode
 FilesArgument = Annotated[list[Path], typer.Argument(help="JSON lines in wire format (*.jsonl, *.jsonl.gz).")]
 TickOption = Annotated[float, typer.Option("--tick-secs", min=0.001, help="Event time between two ticks.")]
 
-KINDS = ("verdict", "grid_event", "dead_letter", "alert", "alert_event", "notice", "crossing")
+KINDS = ("verdict", "grid_event", "dead_letter", "alert", "alert_event", "notice", "crossing", "situation", "weighed")
 
 
 def register(app: typer.Typer) -> None:

@@ -13,7 +13,17 @@ import msgspec
 from gridbeacon.config import Config
 from gridbeacon.crossings import Told
 from gridbeacon.errors import UsageError
-from gridbeacon.model import Alert, AlertEvent, DeadLetter, GridEvent, Notice, Verdict, plain
+from gridbeacon.model import (
+    Alert,
+    AlertEvent,
+    DeadLetter,
+    GridEvent,
+    Notice,
+    SituationReport,
+    Verdict,
+    Weighed,
+    plain,
+)
 
 WORDS: dict[type[Any], str] = {
     Verdict: "verdict",
@@ -23,6 +33,8 @@ WORDS: dict[type[Any], str] = {
     AlertEvent: "alert_event",
     Notice: "notice",
     Told: "crossing",
+    SituationReport: "situation",
+    Weighed: "weighed",
 }
 BATCH = 20_000
 Take = Callable[[Any], None]
@@ -76,6 +88,8 @@ def storer(config: Config) -> Iterator[Take]:
         AlertEvent: ("alert_events", rows.alert_events),
         Notice: ("notices", rows.notices),
         Told: ("crossings", forecast_rows.crossings),
+        SituationReport: ("situations", rows.situations),
+        Weighed: ("weighed", rows.weighed),
     }
     sink = ClickHouseSink(config)
     waiting: dict[type[Any], list[Any]] = defaultdict(list)

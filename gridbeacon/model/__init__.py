@@ -30,6 +30,7 @@ from gridbeacon.model.signals import (
     SignalBatch,
     Silence,
     Unsilence,
+    Weighed,
 )
 
 __all__ = [
@@ -63,6 +64,7 @@ __all__ = [
     "Transition",
     "Unsilence",
     "Verdict",
+    "Weighed",
     "plain",
     "to_json",
 ]

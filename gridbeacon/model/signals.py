@@ -211,3 +211,14 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     def told(self) -> bool:
         """Whether it is to be told."""
         return self.reason in (BudgetReason.TOLD, BudgetReason.SAME_SITUATION, BudgetReason.COOL_DOWN)
+
+
+class Weighed(msgspec.Struct, frozen=True, kw_only=True):
+    """A learned finding that the alarm budget has decided on, told or not; ``score`` is what it is worth."""
+
+    decided_ms: int
+    cell: str
+    series: str
+    score: float
+    decision: Decision
+    lineage: Position

@@ -12,14 +12,17 @@ from gridbeacon.errors import ConfigError, GridbeaconError, Transient
 from gridbeacon.model import (
     Alert,
     DeadLetter,
+    Decision,
     Delivery,
     GridEvent,
     Notice,
     Position,
     Situation,
     SituationReport,
+    Weighed,
 )
 from gridbeacon.reasons import (
+    BudgetReason,
     Certainty,
     ConditionState,
     HandlingState,
@@ -175,10 +178,24 @@ def test_every_table_takes_the_rows_that_the_model_makes(database: Config) -> No
     sink.write("notices", rows.notices([notice]), "d")
     sink.write("deliveries", rows.deliveries([delivery]), "e")
     sink.write("dead_letters", rows.dead_letters([letter(7)]), "f")
+    decision = Decision(reason=BudgetReason.TOO_COMMON, rate=31.5, limit=20.0, left=17.0)
+    held = Weighed(
+        decided_ms=1_700_000_000_000,
+        cell="310101001002003",
+        series="crowd/CAM-1/people_count",
+        score=1.4,
+        decision=decision,
+        lineage=Position("crowd.metrics", 0, 7),
+    )
+    sink.write("weighed", rows.weighed([held]), "g")
+    sink.write("weighed", rows.weighed([held]), "h")
     (found,) = query(database, "SELECT toUnixTimestamp64Milli(occurred_at), description, lat, long FROM grid_events")
     assert found == (1_700_000_000_123, event.description, 31.2, None)
     assert query(database, "SELECT level, version FROM alerts FINAL") == [("red", 2)]  # the newest, in whatever order
     assert query(database, "SELECT alert_id FROM alerts_now") == [("310101-x",)]
+    assert query(database, "SELECT reason, rate, limit, left, partners FROM weighed FINAL") == [
+        ("too_common", 31.5, 20.0, 17.0, [])
+    ]
     assert query(database, "SELECT base64Encode(body), body_bytes FROM dead_letters") == [("/wB7", 3)]
 
 

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridbeacon.assessor import Assessor
 from gridbeacon.budget import LOWEST, PARTNERS, STANDS_MS, Candidate, Pool, false_alarm_rate
-from gridbeacon.config import AlarmBudget, AlarmShare
+from gridbeacon.config import AlarmBudget, AlarmShare, Config, Topics
 from gridbeacon.model import Born, Position, Signal, SignalBatch
 from gridbeacon.reasons import BudgetReason, Level, Reason
 from gridbeacon.tails import FLOOR, PRIOR_WEEKS, WEEK_MS, Tail, assumed
 from gridbeacon.triage import Place, Triage
 from gridbeacon.vocabulary import Kind
+from sinks.rows import weighed
 
 WEEK = int(WEEK_MS)
 BEGIN_MS = 1_700_000_000_000
@@ -189,6 +191,30 @@ def test_what_ended_long_ago_corroborates_nothing() -> None:
     desk.hear(first)
     desk.triage.end(desk.places[A], first.series, BEGIN_MS)
     assert desk.hear(signal("S2", A, 1.03, BEGIN_MS + STANDS_MS + 1)) == []
+
+
+def test_every_decision_is_said_and_stored_also_of_what_nobody_was_told() -> None:
+    one = Topics(signals_partitions=1)
+    assessor = Assessor(Config(topics=one, alarm_budget=AlarmBudget(per_week=20)), 0)
+    found = (signal("A", A, 1.2, near=(B,)), signal("FAR", FAR, 0.6), signal("B", B, 1.2, near=(A,)))
+    born = tuple(Born(BEGIN_MS, cell, "crowd/people_count", 5) for cell in (A, B, FAR))
+    batch = SignalBatch(partition=0, offset=0, previous=-1, signals=(), born=born, pools=((BEGIN_MS, 0, 5000),))
+    assessor.assess(batch, 0)
+    said = []
+    for n, finding in enumerate(found, 1):
+        assessor.assess(SignalBatch(partition=0, offset=n, previous=n - 1, signals=(finding,)), n)
+        said += assessor.take_weighed()
+    assert [(w.cell, w.decision.reason) for w in said] == [
+        (A, BudgetReason.TOO_COMMON),
+        (FAR, BudgetReason.TOO_COMMON),
+        (B, BudgetReason.TOLD),
+        (A, BudgetReason.SAME_SITUATION),
+    ]
+    assert all((w.decision.rate > w.decision.limit) == (not w.decision.told) for w in said)
+    columns = weighed(said)
+    assert columns["series"][:2] == ["crowd/A/people_count", "crowd/FAR/people_count"]
+    assert columns["partners"][2:] == [["crowd/A/people_count"]] * 2
+    assert assessor.take_weighed() == ()
 
 
 def test_a_share_is_a_budget_of_its_own() -> None:

@@ -469,3 +469,31 @@ def test_what_the_configuration_asks_counts_over_what_was_saved() -> None:
 def test_an_unknown_detector_is_named_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"detect.detector 'magic' is unknown; choose of: .*novelty_and_departure"):
         Observer(msgspec.structs.replace(CONFIG, detect=Detect(detector="magic")), 0)
+
+
+def test_a_series_that_changes_its_interval_keeps_what_is_usual_and_is_missed_by_the_new_one() -> None:
+    sensor = msgspec.structs.replace(SLOW, interval_secs=300.0)
+    slower = msgspec.structs.replace(sensor, interval_secs=900.0)
+    observer = Observer(msgspec.structs.replace(CONFIG, quality=Quality(), detect=Detect()), 0)
+    dice, metric = np.random.default_rng(1), METRIC_NUMBER[Kind.CROWD, "people_count"]
+    offset, states, silences = 0, [], []
+    for day in range(21):
+        step_secs, one = (300, sensor) if day < 14 else (900, slower)
+        items: list[Item] = []
+        for n in range(86_400 // step_secs):
+            time_ms = BEGIN_MS + day * 86_400_000 + n * step_secs * 1000
+            usual = 200 + 150 * math.sin(2 * math.pi * n * step_secs / 86_400)
+            value = float(dice.poisson(usual))
+            items.append(Row("SLOW", metric, time_ms, value, 1.0, Position("crowd.metrics", 0, offset)))
+            offset += 1
+        items.append(Tick("crowd.metrics/0", items[-1].time_ms, 1))
+        seen = observer.observe(frame(items, (one,)), day)
+        states += [v.state for v in verdicts(seen.judged)] if day >= 14 else []
+        assert not seen.signals
+    assert states.count(State.NORMAL) > 0.98 * len(states)
+    last_ms = items[-1].time_ms
+    for minutes in (16, 30, 44, 46, 60):
+        now = Tick("crowd.metrics/0", last_ms + minutes * 60_000, 1)
+        said = observer.observe(frame([now]), 21 + minutes).signals
+        silences += [minutes] * sum(s.reason is Reason.GONE_QUIET for s in said)
+    assert silences == [46]  # three of the new intervals, not of the old

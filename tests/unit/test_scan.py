@@ -8,7 +8,7 @@ from gridbeacon.clusters import Clusters
 from gridbeacon.config import Config
 from gridbeacon.model import ReportCount, Signal
 from gridbeacon.reasons import Level
-from gridbeacon.scan import LEAST_REPORTS, circles, clusters, likelihood, neighbourhoods, recurrence_days, zones_of
+from gridbeacon.scan import LEAST_REPORTS, clusters, likelihood, neighbourhoods, recurrence_days, zones_of
 
 SIDE = 12
 CODES = [f"310101{n // 48 + 1:03d}{n // 12 + 1:03d}{n:03d}" for n in range(SIDE * SIDE)]
@@ -49,8 +49,6 @@ def test_zones_are_what_they_say() -> None:
     zones = zones_of([[2, 1], [1, 2], [], [0]])
     assert [zones.of(n) for n in range(len(zones))] == [[1, 2]]
     assert zones.sums(np.array([1.0, 10.0, 100.0])).tolist() == [110.0]
-    found = circles([(0.0, 0.0), (10.0, 0.0), (100.0, 0.0)], 2)
-    assert [found.of(n) for n in range(len(found))] == [[0, 1], [1, 2]]
 
 
 def test_a_planted_cluster_is_found_where_and_as_large_as_it_is() -> None:
