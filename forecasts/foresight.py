@@ -152,8 +152,8 @@ class Foresight:
     def _rows(self, generation: Generation, now_ms: int, leads_ms: list[int]) -> list[ForecastRows]:
         """Return the forecasts of a generation as rows, in messages of at most ``ROWS``."""
         alive = np.flatnonzero(generation.alive)
-        entries = [self.known.entries[number] for number in generation.series[alive].tolist()]
-        names, cells = tuple(entry.name for entry in entries), tuple(entry.cell for entry in entries)
+        names = tuple(generation.fitted.names[n] for n in alive.tolist())
+        cells = tuple(self.known.entries[number].cell for number in generation.series[alive].tolist())
         valid_ms = generation.fitted.valid_until_ms
         found = []
         for part in _batched(leads_ms, max(1, ROWS // max(len(alive), 1))):

@@ -44,7 +44,9 @@ class Live:
         self._gains = gains_of(fitted.step_ms)
         self._members = [np.flatnonzero(fitted.group == number) for number in range(len(fitted.common))]
         self._last_ms = fitted.end_ms - fitted.step_ms
-        self._state, self._ring, self._common = fitted.state.copy(), fitted.ring.copy(), fitted.common.copy()
+        # A slot of all series is read at once: slot by slot in memory.
+        self._curves, self._weeks = np.ascontiguousarray(fitted.curve.T), np.ascontiguousarray(fitted.week.T)
+        self._state, self._ring, self._common = fitted.state.copy(), fitted.ring.T.copy(), fitted.common.copy()
         self._z = np.zeros(len(fitted.names), np.float32)
         if state is not None:
             end_ms, names, self._last_ms, *arrays = msgspec.msgpack.decode(state)
@@ -78,10 +80,8 @@ class Live:
         fitted = self.fitted
         slot = (at_ms - fitted.end_ms) // fitted.step_ms
         finite = np.where(np.isfinite(values) & (values >= 0), values, np.float32(np.nan))
-        observe_rows(
-            self._state, self._z, finite, np.ascontiguousarray(self._curve(slot)[0]), fitted.level, self._gains
-        )
-        self._ring[:, slot % self._ring.shape[1]] = self._z
+        observe_rows(self._state, self._z, finite, self._curve(slot)[0], fitted.level, self._gains)
+        self._ring[slot % len(self._ring)] = self._z
         for number, members in enumerate(self._members):
             own = fitted.loads[members].T @ self._z[members]
             self._common[number, 0] = own
@@ -94,22 +94,21 @@ class Live:
         calls in a process may compile for some seconds.
         """
         fitted = self.fitted
-        count, day = len(fitted.names), self._ring.shape[1]
+        count, day = len(fitted.names), len(self._ring)
         found = np.empty((len(leads_ms), 5, count), np.float32)
         model = np.empty((count, len(leads_ms)), np.uint8)
-        nothing = np.zeros(count, np.float32)
+        nothing, unknown = np.zeros(count, np.float32), np.full(count, np.nan, np.float32)
         joint = self._joint()
         for place, lead_ms in enumerate(leads_ms):
             slot = (at_ms + lead_ms - fitted.end_ms) // fitted.step_ms
             curve, model[:, place] = self._curve(slot)
             ahead = max((fitted.end_ms - self._last_ms) // fitted.step_ms + slot, 1)
             left, share = self._between(ahead)
-            inside = 0 <= slot < fitted.curve.shape[1]
             forecast_rows(
-                np.ascontiguousarray(curve),
-                np.ascontiguousarray(fitted.week[:, slot]) if inside else nothing + np.float32(np.nan),
+                curve,
+                self._weeks[slot] if 0 <= slot < len(self._weeks) else unknown,
                 self._state,
-                np.ascontiguousarray(self._ring[:, slot % day]) if ahead <= day else nothing,
+                self._ring[slot % day] if ahead <= day else nothing,
                 joint,
                 fitted.level,
                 fitted.highest,
@@ -135,7 +134,7 @@ class Live:
         """Return some of the series as they stand, in the order of ``numbers``."""
         part = Live(self.fitted.take(numbers))
         part._state, part._last_ms = np.ascontiguousarray(self._state[:, numbers]), self._last_ms
-        part._ring, part._common = np.ascontiguousarray(self._ring[numbers]), self._common.copy()
+        part._ring, part._common = np.ascontiguousarray(self._ring[:, numbers]), self._common.copy()
         return part
 
     def state(self) -> bytes:
@@ -146,12 +145,12 @@ class Live:
     def _curve(self, slot: int) -> tuple[F4, U1]:
         fitted = self.fitted
         at_ms = fitted.end_ms + slot * fitted.step_ms
-        if 0 <= slot < fitted.curve.shape[1] and at_ms < fitted.valid_until_ms:
-            return fitted.curve[:, slot], fitted.model
+        if 0 <= slot < len(self._curves) and at_ms < fitted.valid_until_ms:
+            return self._curves[slot], fitted.model
         when = slots_of(at_ms, fitted.step_ms, 1, fitted.timezone, fitted.day_types)
         usual = fitted.profile[:, when.kind[0], when.slot[0]]
         naive = fitted.model == NAIVE
-        return np.where(naive & ~np.isnan(fitted.curve[:, 0]), fitted.last, usual), np.where(
+        return np.where(naive & ~np.isnan(self._curves[0]), fitted.last, usual), np.where(
             naive, np.uint8(NAIVE), np.uint8(PROFILE)
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import typer
 
 from bench.disturbed import Database
 from bench.engine import RoleProcess, wait_for
@@ -18,13 +19,14 @@ from forecasts.fitted import Fitted
 from forecasts.forecaster import Settings, fit
 from forecasts.requests import FitRequest, decode_answer, is_answer
 from gridbeacon.calendar import Calendar
+from gridbeacon.cli import app
 from gridbeacon.cli.results import storer
 from gridbeacon.config import ClickHouse, Config
 from gridbeacon.config_forecast import Forecast
 from gridbeacon.crossings import Told
 from gridbeacon.demo import auckland
 from gridbeacon.demo.files import write_files
-from gridbeacon.errors import GridbeaconError
+from gridbeacon.errors import GridbeaconError, UsageError
 from gridbeacon.model import Verdict
 from gridbeacon.registry import Registry
 from gridbeacon.timeline import ticked
@@ -210,7 +212,7 @@ def _migrated(config: Config) -> bool:
     return True
 
 
-def test_history_is_what_was_stored_less_what_is_doubted(city: Config, tmp_path: Path) -> None:
+def test_history_is_what_was_stored_less_what_is_doubted_and_is_explained(city: Config, tmp_path: Path) -> None:
     registry, history, _ = streets()
     config = msgspec.structs.replace(
         city, clock="event", timezone=auckland.TIMEZONE, clickhouse=ClickHouse(port=free_pair())
@@ -243,6 +245,15 @@ def test_history_is_what_was_stored_less_what_is_doubted(city: Config, tmp_path:
         np.testing.assert_allclose(found.values[0], wanted)
         assert np.isnan(found.values[1]).all()
         assert np.isfinite(wanted).sum() > 24 * 20
+        picture = tmp_path / "explained.svg"
+        words = ["forecast", "explain", "--config", str(write_files(tmp_path, config, registry)), "--out", str(picture)]
+        command = typer.main.get_command(app)
+        command([*words, name], standalone_mode=False)
+        drawn = picture.read_text()
+        assert all(f"<!-- {word} -->" in drawn for word in ("trend", "workday", "free day", "week"))
+        assert f"<!-- {name}: square roots of the values -->" in drawn
+        with pytest.raises(UsageError, match="ClickHouse has nothing of series 'crowd/none/people_count'"):
+            command([*words, "crowd/none/people_count"], standalone_mode=False)
         finer = msgspec.structs.replace(config, forecast=Forecast(step_minutes=10))
         again = history_of(finer, Calendar(), request)
         assert np.isfinite(again.values[0]).sum() == np.isfinite(wanted).sum() - 0

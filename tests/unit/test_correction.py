@@ -31,7 +31,7 @@ def test_states_learned_from_history_are_those_of_living_through_it():
     nowhere = np.full(48, -1)
     taught = learned(recent, near, near, nowhere, fitted.level, fitted.highest, np.array([1, 4]), 24, HOUR_MS)
     np.testing.assert_allclose(taught.state, fresh._state, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(taught.ring, fresh._ring, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(taught.ring, fresh._ring.T, rtol=1e-4, atol=1e-5)
 
 
 def test_robust_weights_are_those_of_the_most_rows_not_of_the_wildest():
