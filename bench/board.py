@@ -1,12 +1,13 @@
 """The board under load: how soon it is usable, how soon an event is seen, how many viewers one core serves, its weight.
 
     python -m bench.board [--cells 5000] [--alerts 200] [--viewers 200] [--events 100]
+    python -m bench.board --kafka [--rate 1000] [--secs 40]
 
 The server runs in a process of its own; its CPU time is what is told. "First page usable" is the load event of a real
 browser (Chromium) with map and alerts drawn, a fresh profile each time. "Event seen" is from the moment at which the
 transition enters the view until a browser has drawn it. Viewers hold the board's stream open and fetch the page's parts
 at each word of it, as browsers do. Beside it, in the same run: a server of the same library that answers the same bytes
-from memory, which is what the library itself takes.
+from memory, which is what the library itself takes. ``--kafka`` is ``bench.board_kafka``: the whole engine.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import Any
 import httpx
 import psutil
 
+from bench import board_kafka
 from gridbeacon.config import Api, ClickHouse, Config
 from gridbeacon.demo.fixture.plan import START_MS, TIMEZONE, Size, camera, code, registry
 from gridbeacon.reasons import Level
@@ -211,7 +213,12 @@ def main() -> None:
     asked.add_argument("--viewers", type=int, default=200)
     asked.add_argument("--events", type=int, default=100)
     asked.add_argument("--secs", type=float, default=20.0)
+    asked.add_argument("--kafka", action="store_true", help="from a record in Kafka until its alert is seen")
+    asked.add_argument("--rate", type=int, default=1000, help="with --kafka: observations a second")
     given = asked.parse_args()
+    if given.kafka:
+        board_kafka.run(given.rate, given.secs)
+        return
     here, there = multiprocessing.Pipe()
     server = multiprocessing.Process(target=serve, args=(given.cells, given.alerts, there), daemon=True)
     server.start()

@@ -65,7 +65,9 @@ FROM
                    leadInFrame({E.at}, 1, toDateTime64(last, 3, 'UTC')) OVER
                        (PARTITION BY {E.alert_id} ORDER BY {E.version} ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS later
             FROM {E} FINAL
-            WHERE {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
+            WHERE {E.alert_id} IN (SELECT {A.alert_id} FROM {A}
+                                   WHERE {A.opened_at} <= {PRESENT} AND ifNull({A.cleared_at} >= $__fromTime, true))
+              AND {E.at} <= {PRESENT} AND {E.version} > 0 AND {district(E.alert_id)}
         )
         WHERE level > 'none' AND later >= $__fromTime
     ) AS e

@@ -1,6 +1,6 @@
 """Review: for the analyst, next morning. What happened, did we warn in time, were we right, what do we change?"""
 
-from dashboards.filters import T, chosen, here, kind, level
+from dashboards.filters import PRESENT, T, chosen, here, kind, level
 from dashboards.look import property_of, row_way, steps, way
 from dashboards.panels import Panel, Rows, counts, level_column, lines, linked_column, listing, unit_column, week_grid
 from dashboards.query import asks
@@ -10,7 +10,9 @@ from gridbeacon.levels import COLOURS
 from gridbeacon.reasons import Disposition, HandlingState, Level
 from gridbeacon.vocabulary import Kind
 
-A, E, F, H, V, X = T.alerts, T.alert_events, T.forecasts, T.cell_hour, T.forecast_verification, T.crossings
+A, E, F, Q, V, X = T.alerts, T.alert_events, T.forecasts, T.observations_15m, T.forecast_verification, T.crossings
+USUAL_DAYS = 182
+"""What is usual is what was so for half a year; years ago it was another city, and reading them takes long."""
 FALSE = Disposition.NOT_ANOMALY
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _ZONE = "if(lower(decodeURLComponent('${__timezone:percentencode}')) = 'utc', 'UTC', decodeURLComponent('${__timezone:percentencode}'))"
@@ -30,7 +32,7 @@ TOLD = f"""
            argMaxIf({E.disposition}, {E.version}, {E.disposition} != '') AS said,
            uniqExactIf({E.notice_id}, {E.notice_id} != '') AS notices
     FROM {E}
-    WHERE {E.alert_id} IN (SELECT {A.alert_id} FROM ({OF_RANGE})) AND {E.version} > 0
+    WHERE {E.alert_id} IN (SELECT {A.alert_id} FROM {A} WHERE $__timeFilter({A.opened_at}) AND {here(A.cell)}) AND {E.version} > 0
     GROUP BY {E.alert_id}
 """
 
@@ -111,14 +113,21 @@ _BUSIEST = f"""ifNull((
         (SELECT {A.cell}, count() AS alerts FROM {A} FINAL WHERE $__timeFilter({A.opened_at}) AND {_CHOSEN} GROUP BY {A.cell})
 ), '')"""
 _CELL = f"if({chosen('cell')} != 'all', {chosen('cell')}, {_BUSIEST})"
-_MEDIANS = ", ".join(f"round(anyIf({H.median}, {H.hour} = {hour}), 2) AS `{hour:02d}`" for hour in range(24))
+_MEDIANS = ", ".join(f"round(anyIf(usual, hour = {hour}), 2) AS `{hour:02d}`" for hour in range(24))
 USUAL_WEEK = f"""
 WITH {_CELL} AS one
-SELECT arrayElement({list(DAYS)}, {H.weekday}) AS day, {_MEDIANS}
-FROM {H}
-WHERE {H.grid_id} = one AND {H.metric} = {chosen("metric")} AND {kind(H.kind)}
-GROUP BY {H.weekday}
-ORDER BY {H.weekday}
+SELECT arrayElement({list(DAYS)}, weekday) AS day, {_MEDIANS}
+FROM
+(
+    SELECT toDayOfWeek(toTimeZone({Q.bucket}, {_ZONE})) AS weekday, toHour(toTimeZone({Q.bucket}, {_ZONE})) AS hour,
+           quantileExact(0.5)({Q.mean}) AS usual
+    FROM {Q}
+    WHERE {Q.grid_id} = one AND {Q.metric} = {chosen("metric")} AND {kind(Q.kind)}
+      AND {Q.bucket} <= {PRESENT} AND {Q.bucket} > {PRESENT} - INTERVAL {USUAL_DAYS} DAY
+    GROUP BY weekday, hour
+)
+GROUP BY weekday
+ORDER BY weekday
 """
 _SERIES = f"""
 WITH ifNull((
@@ -285,7 +294,7 @@ def rows(config: Config) -> Rows:
                 ),
                 Panel(
                     "What is usual for the cell",
-                    "The median of the chosen metric by day of the week and hour, in the city's own time. Without a cell it is "
+                    "The median of the chosen metric over half a year, by day of the week and hour. Without a cell it is "
                     "the one with the most alerts.",
                     (asks(USUAL_WEEK, f"day text, {hours}"),),
                     week_grid("short", 1000, 1),

@@ -15,9 +15,11 @@ TAKEN = (
 """When somebody took an alert, as in the view alert_review."""
 
 RECENT = (
-    f"SELECT {A.alert_id} FROM {A} WHERE {A.opened_at} <= {PRESENT} AND {A.changed_at} > {PRESENT} - INTERVAL 30 DAY"
+    f"SELECT {A.alert_id} FROM {A} WHERE {A.opened_at} <= {PRESENT} AND {A.changed_at} > {PRESENT} - INTERVAL 30 DAY "
+    f"AND (ifNull({A.cleared_at} > {PRESENT}, true) OR ifNull({A.closed_at} > {PRESENT}, true))"
 )
-"""What nothing has happened to for 30 days is no matter for a wall; without this bound its whole history would be folded."""
+"""What nothing has happened to for 30 days is no matter for a wall, nor is what was over and closed by then: without these
+bounds the whole history would be folded."""
 
 STANDING = f"""
     SELECT {E.alert_id}, argMax({E.level_to}, {E.version}) AS level, max({E.level_to}) AS highest,

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Meta
 
 from gridbeacon.calendar import Calendar, Occurrence, Window
-from gridbeacon.calendar_ics import load_ics
 from gridbeacon.calendar_series import (
     FIRST,
     LAST,
@@ -107,6 +106,8 @@ def load_calendar(config: Config, base: Path) -> Calendar:
     kept: list[Kept] = []
     for file in section.files:
         if _is_ics(file.path):
+            from gridbeacon.calendar_ics import load_ics  # takes half a second to load: only for who has such files
+
             kept += load_ics(base / file.path, file, zone, venues, config.grid.pattern)
         else:
             kept += _windows(*readers[file.path], zone, venues, config.grid.pattern)

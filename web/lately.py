@@ -10,6 +10,8 @@ from gridbeacon.errors import GridbeaconError
 from web.problems import Problem
 
 T = TypeVar("T")
+HARDLY_OLD = 2.0
+"""Times ``fresh_secs``: until then the last known is shown at once, while it is found out again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +36,12 @@ class Lately(Generic[T]):
         self._finding: asyncio.Task[None] | None = None
 
     async def get(self, patience_secs: float) -> Known[T]:
-        """Return it, waiting no longer than so for news."""
+        """Return it, waiting no longer than so for news; while a value is hardly old nobody waits at all."""
         if time.monotonic() - self._tried > self._fresh_secs and (self._finding is None or self._finding.done()):
             self._tried = time.monotonic()
             self._finding = asyncio.create_task(self._try())
-        if self._finding is not None and not self._finding.done():
+        hardly_old = self._at and time.monotonic() - self._at < HARDLY_OLD * self._fresh_secs
+        if self._finding is not None and not self._finding.done() and not hardly_old:
             await asyncio.wait([self._finding], timeout=patience_secs)
         return Known(self._value, time.monotonic() - self._at if self._at else 0.0, self._problem)
 

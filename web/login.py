@@ -19,7 +19,7 @@ async def login_page(
 ) -> Response:
     """Ask for a token."""
     # Only what the server itself says is repeated: an address could say anything.
-    known = scene.speech.t("Your session has ended, or your token is no longer known. Log in again.") if why else ""
+    known = "your session has ended, or your token is no longer known; log in again" if why else ""
     return scene.render("login.html", page="login", back=_inside(back), why=known)
 
 

@@ -30,8 +30,15 @@ Look = Annotated[Scene, Depends(come_in)]
 
 SHOWN = 60
 """Alerts on the first page; more are one link away."""
+ON_WALL = 4
+"""Alerts that a wall shows; as ``board.css`` says."""
 PAGE = 200
 MOST_MARKS = 2000
+NAME_HEIGHT = 36.0
+NAMED_LEFT_FROM = 650.0
+"""From here on to the right a name stands left of its cell."""
+MOST_NAMED = 6
+"""Places named on the map: the worst; more would lie on one another."""
 MOST_RENDERED = 100
 FRESH_SECS = 1.0
 """Ages and the strip may be so old in parts that are shared."""
@@ -113,6 +120,7 @@ async def _now(scene: Scene, skip: int, *, everything: bool) -> tuple[int, Respo
         page="now",
         cases=opened[skip : skip + size],
         skip=skip,
+        on_wall=ON_WALL,
         size=size,
         total=len(opened),
         counts=counts,
@@ -121,6 +129,8 @@ async def _now(scene: Scene, skip: int, *, everything: bool) -> tuple[int, Respo
         looked=_not_looked_at(scene),
         plan=house.plan,
         marks=marks,
+        named=_named(marks),
+        left_from=NAMED_LEFT_FROM,
         tiles=tiles,
         strip=await strip_of(scene),
         rev=at_rev,
@@ -178,6 +188,22 @@ def _marks(scene: Scene, opened: Iterable[Case]) -> tuple[list[Mark], list[Mark]
         marks.append(replace(mark, path=plot.path, x=plot.x, y=plot.y, size=size))
     marks.sort(key=lambda mark: (LEVEL_OF[mark.level], mark.cell))
     return marks[-MOST_MARKS:], tiles
+
+
+def _named(marks: Iterable[Mark]) -> list[Mark]:
+    """Return the cells whose names stand on the map: the worst, as far as no name lies on another."""
+    found: list[Mark] = []
+    lines: list[tuple[float, float, float]] = []
+    for mark in reversed([mark for mark in marks if mark.size and mark.level in ("red", "orange")]):
+        wide = mark.size + sum(28 if ord(letter) > 0x2E80 else 17 for letter in mark.place)
+        begin = mark.x - wide if mark.x > NAMED_LEFT_FROM else mark.x
+        if len(found) < MOST_NAMED and not any(
+            abs(mark.y - y) < NAME_HEIGHT and begin < other_end and other_begin < begin + wide
+            for y, other_begin, other_end in lines
+        ):
+            found.append(mark)
+            lines.append((mark.y, begin, begin + wide))
+    return found
 
 
 LEVEL_OF = {level.word: int(level) for level in Level}

@@ -92,9 +92,9 @@ def _day(scene: Scene, day: str) -> tuple[int, int]:
         begin_ms = start_of_day_ms(wanted, say.zone)
         end_ms = start_of_day_ms(wanted + timedelta(days=1), say.zone)
     except (ValueError, OverflowError):
-        raise ValueError(say.t("This is no day; choose one as year-month-day.")) from None
+        raise ValueError("this is no day; choose one as year-month-day") from None
     if begin_ms > say.now_ms:
-        raise ValueError(say.t("This day has not come yet; choose one that has happened. The last day is shown."))
+        raise ValueError("this day has not come yet; choose one that has happened; the last day is shown")
     return begin_ms, end_ms
 
 

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -21,6 +21,7 @@ from web.tokens import LOCAL, Refusal, Viewer
 from web.words import LANGUAGES, language_of, words_of
 
 LANGUAGE, THEME, FORMS = "gridbeacon_language", "gridbeacon_theme", "gridbeacon_forms"
+CHOICES = ("lang", "theme")
 THEMES = ("auto", "light", "dark")
 YEAR_SECS = 31_536_000
 LEVELS = tuple(level.word for level in sorted(Level, reverse=True) if level)
@@ -49,6 +50,13 @@ class Scene:
     def fragment(self) -> bool:
         """Whether only the parts that change are wanted."""
         return "fragment" in self.request.query_params
+
+    def choosing(self, name: str, value: str) -> str:
+        """Return the address of this page with a choice made; what else it asks for stays."""
+        asked = [
+            (key, given) for key, given in self.request.query_params.multi_items() if key not in (*CHOICES, "done")
+        ]
+        return f"{self.request.url.path}?{urlencode([*asked, (name, value)])}"
 
     def render(self, template: str, status: int = 200, **more: Any) -> Response:
         """Return a page."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 
-from web.words import N_, SAID
+from web.words import METRICS, N_, SAID
 
 SENTENCES = (
     # An action that was refused (``gridbeacon/handling.py``, ``gridbeacon/alert_book.py``, ``gridbeacon/silences.py``).
@@ -41,6 +41,7 @@ SENTENCES = (
     N_("this token is not known; ask your administrator for a new one (gridbeacon api token)"),
     N_("your session is not known any more; log in again"),
     N_("your session has ended; log in again"),
+    N_("your session has ended, or your token is no longer known; log in again"),
     N_("the token of %(name)s ended on %(day)s; ask your administrator for a new one"),
     N_("this is too often; come back in %(secs)s s"),
     N_("too many viewers are connected; try again, or raise api.max_streams"),
@@ -48,6 +49,8 @@ SENTENCES = (
     # What was asked for.
     N_("there is no alert with this id; see the list of alerts"),
     N_("a series is named kind/source/metric, such as crowd/CAM-1/density_max_per_m2"),
+    N_("this is no day; choose one as year-month-day"),
+    N_("this day has not come yet; choose one that has happened; the last day is shown"),
     N_("there is nothing here; go to the board"),
     N_("this can't be done here; see the header Allow"),
     N_("something went wrong here; it is in the log of the role api"),
@@ -74,6 +77,36 @@ SENTENCES = (
     N_("%(who)s accepts no such topic name (%(said)s); change topics.prefix"),
     N_("%(who)s lacks a topic (%(said)s); run gridbeacon init"),
     N_("%(who)s hangs up on %(protocol)s; check broker.security_protocol, unless it is just restarting"),
+    # Findings that are not a value against a limit.
+    N_("%(name)s: will pass %(what)s at about %(at)s (80 %%: %(begin)s-%(end)s)"),
+    N_("%(name)s: may pass %(what)s at about %(at)s (%(share)s %%: %(begin)s-%(end)s)"),
+    N_("later"),
+    N_("%(value)s people/m²"),
+    N_("%(value)s people"),
+    N_("%(share)s %% of its capacity"),
+    N_("%(value)s people per metre and minute"),
+    N_("%(name)s: nothing heard for %(secs)s s (it reports every %(every)s s)"),
+    N_("%(name)s: always %(value)s: the sensor seems stuck"),
+    N_("%(name)s: fell to %(value)s people/m² at once, which a crowd can't"),
+    N_("%(name)s: sees too little of its area"),
+    N_("%(name)s: is not sure of its count"),
+    N_("%(what)s reported by %(who)s, verified"),
+    N_("%(what)s reported by %(who)s"),
+    N_(
+        "%(reports)s reports of %(what)s from %(cells)s cells near one another in %(hours)s h "
+        "where %(usual)s are usual; most from %(places)s"
+    ),
+    N_(
+        "cell %(cell)s: %(kind)s has been %(far)s usual deviations %(side)s what is expected for more than a day, "
+        "and the profile is learning it: check that no sensor was moved"
+    ),
+    N_("above"),
+    N_("below"),
+    N_("cell %(cell)s: %(said)s usual deviations in the last quarter of an hour, which is odd together"),
+    N_(
+        "area %(place)s: %(metric)s of %(count)s sensors together is %(share)s %(side)s what is expected at this hour; "
+        "most of it in %(places)s"
+    ),
     N_("the topics have not been made; run gridbeacon init, or gridbeacon up"),
     N_("the log has not been read yet"),
 )
@@ -86,7 +119,10 @@ def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     found = []
     for sentence in SENTENCES:
         pieces = _PLACE.split(sentence)
-        made = "".join(f"(?P<{piece}>.+)" if number % 2 else re.escape(piece) for number, piece in enumerate(pieces))
+        made = "".join(
+            f"(?P<{piece}>.+)" if number % 2 else re.escape(piece.replace("%%", "%"))
+            for number, piece in enumerate(pieces)
+        )
         found.append((len(_PLACE.sub("", sentence)), re.compile(made, re.DOTALL), sentence))
     return tuple((pattern, sentence) for _, pattern, sentence in sorted(found, key=lambda one: -one[0]))
 
@@ -116,6 +152,9 @@ def told(text: str, t: Callable[[str], str], comma: str = ", ") -> str | None:
 
 
 def _inside(value: str, t: Callable[[str], str], comma: str) -> str:
+    source, metric = value.partition("/")[2].rpartition("/")[::2]
+    if source and metric in METRICS:  # a series
+        return f"{source} {t(METRICS[metric][0])}"
     words = value.split(", ")
     if all(word in SAID for word in words):
         return comma.join(t(SAID[word]) for word in words)

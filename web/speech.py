@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from babel.support import NullTranslations
@@ -48,6 +48,12 @@ class Speech:
         there = utc(time_ms).astimezone(self.zone)
         clock = there.strftime("%H:%M:%S" if seconds else "%H:%M")
         return clock if there.date() == utc(self.now_ms).astimezone(self.zone).date() else f"{self._day(there)} {clock}"
+
+    def moment(self, when: str | datetime) -> str:
+        """Return the civil time, with seconds, of a time as the API or the database says it."""
+        there = datetime.fromisoformat(when) if isinstance(when, str) else when
+        aware = there if there.tzinfo else there.replace(tzinfo=UTC)
+        return self.time(int(aware.timestamp() * 1000), seconds=True)
 
     def span(self, begin_ms: int, end_ms: int) -> str:
         """Return from when to when, with the day; a day ends at 24:00."""
@@ -107,7 +113,7 @@ class Speech:
         source = one.series.partition("/")[2].rpartition("/")[0]
         name, unit = METRICS.get(metric, (metric, ""))
         if one.text and (one.layer not in ("limit", "learned") or metric not in METRICS):
-            return one.text
+            return self.told(one.text)[0]
         said = f"{source} {self.t(name)}"
         if one.value is not None:
             said += f" {number(one.value)}"

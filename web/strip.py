@@ -1,5 +1,6 @@
 """The data-health strip: a few figures that say whether what is shown can be trusted, each with a word and a sign."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from web.lately import Lately
 from web.scene import Scene
 
 PATIENCE_SECS = 0.25
-"""The first page does not wait longer for the database than this."""
+"""The first page does not wait longer for database and broker, asked together, than this."""
 GOOD, DOUBT, BAD = "good", "doubt", "bad"
 SIGNS = {GOOD: "✓", DOUBT: "?", BAD: "!"}
 
@@ -32,7 +33,10 @@ class Figure:
 async def strip_of(scene: Scene) -> list[Figure]:
     """Return the strip; what is not known yet is in doubt, never good."""
     house, say = scene.house, scene.speech
-    sensors = await house.kept.setdefault("sensors", Lately(lambda: questions.sensors(house), 10.0)).get(PATIENCE_SECS)
+    sensors, health = await asyncio.gather(
+        house.kept.setdefault("sensors", Lately(lambda: questions.sensors(house), 10.0)).get(PATIENCE_SECS),
+        questions.house_health(house, PATIENCE_SECS),
+    )
     figures = []
     counts: dict[str, Counter[str]] = {}
     for row in sensors.value.rows if sensors.value else ():
@@ -46,7 +50,6 @@ async def strip_of(scene: Scene) -> list[Figure]:
         figures.append(
             Figure(say.t("Sensors"), say.t("not known yet") if not sensors.value else say.t("none"), DOUBT, old)
         )
-    health = await questions.house_health(house, PATIENCE_SECS)
     figures += _engine(scene, health)
     doubtful = sum(1 for case in house.view.cases.values() if case.is_open and case.alert.rule == "data_health")
     figures.append(Figure(say.t("Data in doubt"), say.t("%d places") % doubtful, BAD if doubtful else GOOD))

@@ -50,6 +50,8 @@ MARKED = (
     N_("Nobody has taken it"),
     N_("Nobody has looked at it"),
     N_("Over"),
+    N_("Connection lost %s s ago. What you see may be out of date."),
+    N_("No news from the engine for %s s. What you see may be out of date."),
 )
 
 #: The engine's words (of ``gridbeacon/reasons.py`` and the life cycle) -> what a person reads.
@@ -188,6 +190,30 @@ SAID: dict[str, str] = {
     "permanent": N_("refused by the receiver"),
     "disabled": N_("the receiver has ended it"),
     "expired": N_("given up"),
+    # why records were refused
+    "not_json": N_("no JSON"),
+    "not_an_object": N_("neither an object nor an array of objects"),
+    "missing_field": N_("a field is missing"),
+    "wrong_type": N_("a field has another type"),
+    "not_finite": N_("a number that is none"),
+    "out_of_range": N_("a value out of its range"),
+    "unknown_source": N_("a sensor that the registry does not name"),
+    "unknown_grid": N_("a cell that is not known"),
+    "privacy": N_("carries identities"),
+    "too_late": N_("came too late"),
+    "from_the_future": N_("its time lies in the future"),
+    "too_large": N_("too large"),
+    "too_deep": N_("nested too deeply"),
+    "wrong_topic": N_("sent to another topic"),
+    "empty": N_("nothing in it"),
+    "not_storable": N_("the database refused it"),
+    # how the data do
+    "observations_stored": N_("Observations stored"),
+    "series": N_("Series"),
+    "newest_observation": N_("Newest observation"),
+    "dead_letters_last_hour": N_("Records refused in the last hour"),
+    "notices_not_delivered": N_("Notices not delivered"),
+    "webhooks_disabled": N_("Webhooks that are off"),
     # feedback
     "ANOMALY": N_("It was what it said"),
     "ANOMALY_EXPECTED": N_("Unusual, but announced"),

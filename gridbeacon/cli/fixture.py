@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -12,8 +12,10 @@ import typer
 from gridbeacon.cli.common import ConfigOption, config_of
 from gridbeacon.cli.data import progress
 from gridbeacon.config import Config
-from gridbeacon.demo.fixture.plan import TIMEZONE, Size
 from gridbeacon.errors import UsageError
+
+if TYPE_CHECKING:  # numpy would cost every command a tenth of a second
+    from gridbeacon.demo.fixture.plan import Size
 
 BATCH_ROWS = 100_000
 Columns = dict[str, list[Any]]
@@ -50,6 +52,8 @@ def city(
 
     The same arguments make the same rows; loading them again changes nothing.
     """
+    from gridbeacon.demo.fixture.plan import Size
+
     size = Size(days, sensors, interval_secs, events_per_day, incidents_per_day, seed)
     settings = config_of(config)
     if database is not None:
@@ -65,7 +69,7 @@ def city(
     sys.stdout.write(f"{rows:,} rows in {where} after {secs:.1f} s ({rows / secs:,.0f} a second)\n")
 
 
-def day_of(size: Size, day: int) -> Iterator[tuple[str, Columns]]:
+def day_of(size: "Size", day: int) -> Iterator[tuple[str, Columns]]:
     """Yield table and rows of everything that happened on one day."""
     from gridbeacon.demo.fixture import alerts, forecasts, observations, reports
 
@@ -79,9 +83,9 @@ def day_of(size: Size, day: int) -> Iterator[tuple[str, Columns]]:
         yield "crossings", rows
 
 
-def load(size: Size, config: Config, advance: Any) -> int:
+def load(size: "Size", config: Config, advance: Any) -> int:
     """Write the city to ClickHouse, its tables made first, and return how many rows."""
-    from gridbeacon.demo.fixture.plan import START_MS, calendar, registry
+    from gridbeacon.demo.fixture.plan import START_MS, TIMEZONE, calendar, registry
     from sinks import announced, places
     from sinks.clickhouse import ClickHouseSink
     from sinks.migrate import migrate
@@ -104,7 +108,7 @@ def load(size: Size, config: Config, advance: Any) -> int:
     return rows
 
 
-def write(size: Size, folder: Path, advance: Any) -> int:
+def write(size: "Size", folder: Path, advance: Any) -> int:
     """Write the city as Parquet, a file per table and day, and return how many rows."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -123,7 +127,7 @@ def write(size: Size, folder: Path, advance: Any) -> int:
     return rows
 
 
-def _tell(size: Size, file: Path) -> None:
+def _tell(size: "Size", file: Path) -> None:
     from gridbeacon.demo.fixture.observations import truth
     from gridbeacon.demo.fixture.plan import FALL, HOLD, RISE, begin_ms, code
 

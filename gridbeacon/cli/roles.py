@@ -1,4 +1,4 @@
-"""One role in this process."""
+"""One role in this process; a role's modules are imported when it runs, so that none pays for what another needs."""
 
 import asyncio
 import gc
@@ -7,7 +7,7 @@ from pathlib import Path
 from gridbeacon.calendar_file import load_calendar
 from gridbeacon.config import Config
 from gridbeacon.registry_file import load_registry
-from streams import detect, forecast, ingest, logs, notify, situate, store, telemetry
+from streams import logs, telemetry
 from streams.access import check_access
 
 #: Offset of each role's port for metrics.
@@ -27,14 +27,31 @@ def run_role(role: str, config: Config, folder: Path, instance: str | None) -> N
         asyncio.run(_api(config, folder))
         return
     check_access(config)
-    if role == "ingest":
-        asyncio.run(ingest.run(config, load_registry(config, folder), instance))
-    elif role == "store":
-        asyncio.run(store.run(config, instance))
-    elif role in ("detect", "forecast"):
-        {"detect": detect, "forecast": forecast}[role].run(config, instance, load_calendar(config, folder))
-    else:
-        {"situate": situate, "notify": notify}[role].run(config, instance)
+    match role:
+        case "ingest":
+            from streams import ingest
+
+            asyncio.run(ingest.run(config, load_registry(config, folder), instance))
+        case "detect":
+            from streams import detect
+
+            detect.run(config, instance, load_calendar(config, folder))
+        case "situate":
+            from streams import situate
+
+            situate.run(config, instance)
+        case "notify":
+            from streams import notify
+
+            notify.run(config, instance)
+        case "store":
+            from streams import store
+
+            asyncio.run(store.run(config, instance))
+        case "forecast":
+            from streams import forecast
+
+            forecast.run(config, instance, load_calendar(config, folder))
 
 
 async def _api(config: Config, folder: Path) -> None:

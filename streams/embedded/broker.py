@@ -22,12 +22,18 @@ class EmbeddedBroker:
     """A Kafka node with its data and settings in ``directory``; listens on 127.0.0.1 only.
 
     ``port`` 0 picks a free one when it first starts and keeps it. The controller takes ``port`` + 1. ``heap_mb`` bounds
-    the Java heap. ``logs`` is the folder of its logs, ``directory`` itself unless given. Like every ``Child`` it dies
-    with the thread that called ``start``.
+    the Java heap. ``logs`` is the folder of its logs, ``directory`` itself unless given. ``flags`` are more of Java's.
+    Like every ``Child`` it dies with the thread that called ``start``.
     """
 
     def __init__(
-        self, directory: Path, files: KafkaFiles, port: int = 0, heap_mb: int = 320, logs: Path | None = None
+        self,
+        directory: Path,
+        files: KafkaFiles,
+        port: int = 0,
+        heap_mb: int = 320,
+        logs: Path | None = None,
+        flags: tuple[str, ...] = (),
     ) -> None:
         """Remember where everything is; touches nothing before ``start``."""
         self.directory = directory.absolute()
@@ -37,7 +43,7 @@ class EmbeddedBroker:
         self._heap_mb = heap_mb
         self._log_begins = 0
         properties = self.directory / "server.properties"
-        command = [*self._java(heap_mb), "kafka.Kafka", properties]
+        command = [*self._java(heap_mb, *flags), "kafka.Kafka", properties]
         # Fewer memory arenas of the C library: 60 MB less resident.
         self._child = Child(command, self.log.with_suffix(".out"), {"MALLOC_ARENA_MAX": "2"})
 
@@ -129,10 +135,12 @@ class EmbeddedBroker:
         """End it as a power cut would: SIGKILL."""
         self._child.kill()
 
-    def _java(self, heap_mb: int) -> list[str | Path]:
+    def _java(self, heap_mb: int, *flags: str) -> list[str | Path]:
         return [
             self._files.java,
             *jvm_flags(heap_mb),
+            *self._files.flags(),
+            *flags,
             f"-Dlog4j2.configurationFile={self.directory / 'log4j2.properties'}",
             f"-Dgridbeacon.log={self.log}",
             "-cp",

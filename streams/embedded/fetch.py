@@ -31,6 +31,17 @@ class KafkaFiles:
     java: Path
     libs: Path
 
+    @property
+    def classes(self) -> Path:
+        """Return where the classes that a broker loads are kept for this Java, when ``ahead`` has prepared them."""
+        which = hashlib.sha256(f"{self.java} {self.java.stat().st_mtime_ns} {self.libs}".encode()).hexdigest()[:8]
+        return self.libs.with_name(f"kafka-{VERSION}-classes-{which}.aot")
+
+    def flags(self) -> list[str]:
+        """Return Java's flags that use the prepared classes; none where there are none."""
+        used = ["-XX:+IgnoreUnrecognizedVMOptions", f"-XX:AOTCache={self.classes}"]
+        return used if self.classes.exists() else []
+
 
 @dataclass(frozen=True, slots=True)
 class Jar:

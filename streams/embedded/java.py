@@ -19,7 +19,7 @@ def find_java() -> Path:
     """
     tried = []
     for origin, java in _candidates():
-        version = _version(java)
+        version = version_of(java)
         if version >= OLDEST:
             return java
         tried.append(f"{origin} ({f'Java {version}' if version else 'does not run'})")
@@ -45,7 +45,7 @@ def _candidates() -> list[tuple[str, Path]]:
     return found
 
 
-def _version(java: Path) -> int:
+def version_of(java: Path) -> int:
     """Return the feature version (17, 21, 25 ...), 0 when the program does not run."""
     try:
         answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=20, check=True)

@@ -12,6 +12,7 @@ import pytest
 from gridbeacon.cli.webhook_words import verdict
 from gridbeacon.config_notify import Webhook
 from sinks.deliveries import Result
+from tests.commands import gridbeacon
 from tests.servers import ROOT, free_port
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -19,14 +20,7 @@ COMMAND = [sys.executable, "-m", "gridbeacon"]
 
 
 def test(folder: Path, *words: str) -> tuple[int, Any]:
-    done = subprocess.run(
-        [*COMMAND, "webhook", "test", "listen", *words, "--config", str(folder / "gridbeacon.yaml")],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=60,
-        check=False,
-    )
+    done = gridbeacon("webhook", "test", "listen", *words, "--config", str(folder / "gridbeacon.yaml"), cwd=ROOT)
     return done.returncode, done.stdout or done.stderr
 
 

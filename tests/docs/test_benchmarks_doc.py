@@ -1,11 +1,11 @@
 """The page on benchmarks names commands that exist, and no benchmark is left out."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import commands
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -14,9 +14,7 @@ COMMANDS = sorted(set(re.findall(r"python -m (bench\.[\w.]+)", DOC)))
 
 @pytest.mark.parametrize("module", [name for name in COMMANDS if "setup" not in name])
 def test_every_command_is_there(module: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = commands.module(module, "--help", cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert module in done.stdout
 

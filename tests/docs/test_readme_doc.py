@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,6 +13,7 @@ from gridbeacon import config
 from gridbeacon.cli.demo import QUESTIONS, SPEED
 from gridbeacon.cli.run import ROLES
 from gridbeacon.demo import auckland, evening, square
+from tests.commands import gridbeacon
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,8 +33,7 @@ def city(tmp_path: Path) -> Path:
 
 
 def run(*arguments: str, cwd: Path) -> str:
-    command = [sys.executable, "-m", "gridbeacon", *arguments]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    done = gridbeacon(*arguments, cwd=cwd)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

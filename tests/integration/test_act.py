@@ -19,6 +19,7 @@ from gridbeacon.vocabulary import Kind
 from streams import admin
 from streams.act import Desk, ask
 from streams.kafka import client_settings
+from tests.commands import gridbeacon
 
 pytestmark = pytest.mark.integration
 CELL, AREA, T0 = "310101001002003", "310101", 1_795_348_800_000
@@ -53,8 +54,7 @@ COMMANDS = (
 
 def command(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     """Run a command of the command line."""
-    line = [sys.executable, "-m", "gridbeacon", *words, "-c", str(folder / "gridbeacon.yaml")]
-    return subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
+    return gridbeacon(*words, "-c", str(folder / "gridbeacon.yaml"), cwd=folder)
 
 
 async def happen(config: Config, offset: int, *signals: Signal, at_ms: int) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 import schemathesis
+import schemathesis.specs.openapi.schemas  # now, with nothing else in this process: two threads can't both parse Python
 from hypothesis import HealthCheck, settings
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi.checks import positive_data_acceptance

@@ -4,6 +4,8 @@ Pictures of the pages are kept as test artefacts: in the directory that GRIDBEAC
 """
 
 import re
+from html import unescape
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ from gridbeacon.demo.fixture.plan import START_MS, TIMEZONE, Size, camera, code,
 from gridbeacon.reasons import Certainty, Level
 from gridbeacon.registry import Registry
 from sinks.clickhouse import connect
+from sinks.migrate import migrate
 from tests.board import Served, situation, until
 from tests.browser import live, needs_chromium
 from tests.servers import Server, free_port
@@ -258,7 +261,7 @@ def test_old_data_never_looks_live(database, open_page) -> None:
         served.stop_clock()
         # The engine falls silent: the server is there, and no time comes any more.
         page.wait_for_selector("html.stale", timeout=8000)
-        assert "No news from the engine" in page.text_content("#stale")
+        assert re.search(r"No news from the engine for \d+ s", page.text_content("#stale"))
         served.start_clock(NOW + 60_000)
         page.wait_for_selector("html:not(.stale)")
         content = "getComputedStyle(document.querySelector('.n'), '::after').content"
@@ -266,7 +269,7 @@ def test_old_data_never_looks_live(database, open_page) -> None:
         served.stop_clock()
     # The server is gone.
     page.wait_for_selector("html.stale", timeout=8000)
-    until(lambda: "Connection lost" in page.text_content("#stale"), "the word")
+    until(lambda: re.search(r"Connection lost \d+ s ago", page.text_content("#stale")), "the word")
     assert "?" in page.evaluate(content)
 
 
@@ -276,6 +279,9 @@ def test_on_a_wall_and_in_a_hand(served, open_page, pictures, theme) -> None:
     live(wall)
     assert wall.evaluate("parseFloat(getComputedStyle(document.querySelector('.alert.lead strong')).fontSize)") >= 40
     assert not wall.evaluate("document.documentElement.scrollWidth > innerWidth")
+    parts = [wall.locator(f".alert.lead .{name}").bounding_box() for name in ("what", "how", "who")]
+    for above, below in pairwise(parts):
+        assert above["y"] + above["height"] <= below["y"] + 1
     wall.screenshot(path=pictures / f"wall-{theme}.png")
     hand = open_page(served.url, theme, size=(390, 844))
     live(hand)
@@ -344,3 +350,26 @@ def test_ten_thousand_alerts_are_counted_and_the_worst_are_shown(open_page) -> N
         assert "lead" in page.get_attribute("#alerts li >> nth=0", "class")
         page.click("text=9940 more")
         page.wait_for_selector("text=More urgent ones")
+
+
+def test_while_the_database_is_away_the_last_known_is_shown_with_its_age(tmp_path) -> None:
+    config = Config(clickhouse=ClickHouse(port=free_port(), http_port=0))
+    server = Server(tmp_path, config.clickhouse.port).until_ready()
+    migrate(config)
+    said = "kind, metric, source, grid_id, observed_at, value, topic, partition, offset, item"
+    row = ("crowd", "density_max_per_m2", "CAM-1", code(1), NOW - 60_000, 5.2, "crowd.metrics", 0, 1, 0)
+    with connect(config) as client:
+        client.execute(f"INSERT INTO observations ({said}) VALUES", [row])
+    with Served(config, Registry()) as served:
+        served.tell(code(1), situation(code(1), Level.RED, value=5.2), NOW)
+        address = f"{served.url}/alerts/{alert_of(served, 1)}"
+        assert "5.2" in httpx.get(address, timeout=20).text.partition("As figures")[2]
+        server.end()
+        for language, words in (("en", r"Last known, \d+ s old:"), ("zh", r"最后已知数据，\d+ 秒前：")):
+
+            def last_known(headers=(("accept-language", language),), words=words):
+                return re.search(words + ".{,200}", httpx.get(address, headers=headers, timeout=20).text, re.DOTALL)
+
+            found = until(last_known, "the last known")[0]
+            assert ("can't be reached" in unescape(found)) == (language == "en")
+            assert ("无法连接" in found) == (language == "zh")

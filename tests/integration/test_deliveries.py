@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +19,7 @@ from gridbeacon.config_notify import Notify, Webhook
 from sinks.migrate import migrate
 from sinks.receiver import Receiver
 from streams import admin
+from tests.commands import gridbeacon
 from tests.servers import ROOT, Server, free_port
 
 pytestmark = pytest.mark.integration
@@ -81,8 +80,7 @@ def test_an_endpoint_that_was_gone_is_enabled_and_gets_what_it_missed(city: Conf
         roles = [RoleProcess(role, file, tmp_path / f"{role}.log").start() for role in ("notify", "store")]
 
         def ask(*words: str, code: int = 0) -> Any:
-            command = [sys.executable, "-m", "gridbeacon", *words, "--config", str(file)]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+            done = gridbeacon(*words, "--config", str(file), cwd=ROOT)
             assert done.returncode == code, done.stderr
             return json.loads(done.stdout) if "--json" in words else done.stdout
 

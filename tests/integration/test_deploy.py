@@ -19,7 +19,7 @@ from streams.access import check_access
 from streams.embedded import EmbeddedBroker, KafkaFiles
 from streams.embedded.child import Child
 from streams.embedded.ports import accepts, free_pair
-from streams.embedded.settings import CLUSTER_ID
+from streams.embedded.settings import CLUSTER_ID, jvm_flags
 from tests.servers import ROOT, Server, free_port
 
 pytestmark = pytest.mark.integration
@@ -47,7 +47,8 @@ def test_the_broker_of_the_compose_file_takes_our_clients_over_tls_with_the_pass
     (tmp_path / "server.properties").write_text(text)
     java = [
         kafka_files.java,
-        "-Xmx320m",
+        *jvm_flags(320),
+        *kafka_files.flags(),
         f"-Djava.security.auth.login.config={secrets / 'kafka_jaas'}",
         "-cp",
         f"{kafka_files.libs}/*",

@@ -1,8 +1,6 @@
 """Dashboards and annotations reach a Grafana once, nobody's changes are lost, and what goes wrong is one sentence."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from gridbeacon.reasons import Level
 from sinks.clickhouse import ClickHouseSink, query
 from sinks.grafana import Changed, Grafana
 from sinks.migrate import migrate
+from tests import commands
 from tests.grafana import TOKEN, SmallGrafana
 from tests.servers import ROOT, Server, free_port
 
@@ -36,14 +35,7 @@ def token(tmp_path: Path) -> Path:
 
 
 def gridbeacon(*words: str) -> tuple[int, str, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "gridbeacon", "dashboards", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = commands.gridbeacon("dashboards", *words, cwd=ROOT)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stdout, done.stderr
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
+from tests import commands
 from tests.servers import ROOT, Server, free_port
 
 pytestmark = pytest.mark.integration
@@ -37,11 +38,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def gridbeacon(folder: Path, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "gridbeacon", *words]
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        command, cwd=folder, env=env, input=stdin, capture_output=True, text=True, timeout=60, check=False
-    )
+    return commands.gridbeacon(*words, cwd=folder, stdin=stdin)
 
 
 def ask(folder: Path, *words: str, stdin: str = "") -> str:

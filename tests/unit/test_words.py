@@ -15,6 +15,7 @@ from gridbeacon.reasons import (
     HandlingState,
     Level,
     Mode,
+    Rejection,
     Role,
     SituationKind,
     Trend,
@@ -40,6 +41,12 @@ def test_every_text_is_translated_and_no_other(language: str) -> None:
             assert "%" not in _PLACES.sub("", said).replace("%%", ""), said
 
 
+def test_templates_name_what_they_put_into_a_text() -> None:
+    # Jinja fills in names alone: of "%s" it would make "{}".
+    for file in (catalogues.WEB / "templates").glob("*.html"):
+        assert re.findall(r"(?<![.\w])_\('[^']*%[sd]", file.read_text(encoding="utf-8")) == [], file.name
+
+
 @pytest.mark.parametrize("language", catalogues.LANGUAGES)
 def test_what_is_read_is_what_was_translated(language: str) -> None:
     compiled = catalogues.file_of(language).with_suffix(".mo").read_bytes()
@@ -50,7 +57,7 @@ def test_what_is_read_is_what_was_translated(language: str) -> None:
     "words",
     [
         ActionKind, BudgetReason, Certainty, ConditionState, DeliveryOutcome, Disposition, Event, HandlingState, Mode,
-        Role, SituationKind, Trend,
+        Rejection, Role, SituationKind, Trend,
     ],
 )  # fmt: skip
 def test_every_word_of_the_engine_has_one_for_people(words) -> None:
