@@ -41,7 +41,9 @@ from forecasts.correction_kernel import (
 from forecasts.parallel import over_chunks, over_rows
 from gridbeacon.frame import F4, F8, I8
 
-LEARN_DAYS, BAND_DAYS = 21, 10
+LEARN_DAYS = 21
+BAND_DAYS = 14
+"""Two whole weeks: each weekday counts alike."""
 TOGETHER = 4
 """Directions in which series move together."""
 SLOW_HOURS = 2.0

@@ -165,9 +165,11 @@ async def sensors(house: Parts) -> Answer:
         fresh_secs=10.0,
     )
     heard = {(row["kind"], row["source"]): row for row in answer.rows}
+    # A part of a sensor (``CAM-1/north``) speaks for the sensor.
+    speaking = {(kind, source[:place]) for kind, source in heard for place, sign in enumerate(source) if sign == "/"}
     for sensor in house.registry.sensors.values():
         key = (str(sensor.kind), sensor.sensor_id)
-        if key not in heard and not any(source.startswith(f"{key[1]}/") for kind, source in heard if kind == key[0]):
+        if key not in heard and key not in speaking:
             silent = {"kind": key[0], "source": key[1], "grid_id": sensor.grid_id, "last_observed_at": None}
             heard[key] = silent | {"reason": ""}
     rows = []

@@ -5,6 +5,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from forecasts import parallel
 from forecasts.fitted import Fitted
 from forecasts.forecaster import History, Live, Settings, fit, probability_above
 from forecasts.history import DAY_MS, DayTypes, offsets_ms, slots_of
@@ -55,6 +56,15 @@ def test_bytes_lose_nothing_and_equal_fits_have_equal_bytes():
         one.forecast(first.end_ms, [0]).__getstate__(), other.forecast(first.end_ms, [0]).__getstate__(), strict=True
     ):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_number_of_cores_changes_nothing(monkeypatch):
+    history = made(series=300)
+    several = fit(history, SETTINGS)
+    monkeypatch.setattr(parallel, "_cores", lambda: 1)
+    assert fit(history, SETTINGS).to_bytes() == several.to_bytes()
+    monkeypatch.setattr(parallel, "_cores", lambda: 4)
+    assert fit(history, SETTINGS).to_bytes() == several.to_bytes()
 
 
 def test_observations_move_the_forecast_and_a_repeat_changes_nothing():
