@@ -12,7 +12,7 @@ COPY dashboards dashboards
 COPY web web
 RUN /opt/gridbeacon/bin/pip install --no-cache-dir --disable-pip-version-check -c constraints.txt '.[grafana]'
 # Compiled once, here: the file system is read-only when it runs.
-RUN cd / && PYTHONSAFEPATH=1 /opt/gridbeacon/bin/python -c 'import detectors; detectors.warm_up()'
+RUN cd / && PYTHONSAFEPATH=1 /opt/gridbeacon/bin/python -c 'import detectors, forecasts; detectors.warm_up(); forecasts.warm_up()'
 
 FROM python:3.11-slim-bookworm
 COPY --from=build /opt/gridbeacon /opt/gridbeacon

@@ -16,6 +16,7 @@ from gridbeacon.model import Alert, AlertEvent, Evidence, Position
 from gridbeacon.reasons import Certainty, ConditionState, HandlingState, Level, Mode, Reason
 from tests.unit.test_cli import run
 
+BEGIN_MS = 1_667_559_600_000  # 2022-11-05, midnight in Auckland
 LABELS = """start,end,name
 2022-12-31 18:00,2023-01-01 01:00,New Year's Eve
 2022-12-13 02:00,2022-12-13 05:00,A night in the middle of nowhere
@@ -24,10 +25,12 @@ LABELS = """start,end,name
 
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Real counts of Auckland with the registry of the demonstration."""
+    """Eight weeks of real counts of Auckland with the registry of the demonstration."""
     folder = tmp_path_factory.mktemp("city")
     write_files(folder, Config(clock="event", timezone=auckland.TIMEZONE), evening.registry())
-    (folder / "crowd.metrics-2022.jsonl").write_bytes(b"\n".join(line.raw for line in auckland.lines()) + b"\n")
+    (folder / "crowd.metrics-2022.jsonl").write_bytes(
+        b"".join(line.raw + b"\n" for line in auckland.lines() if line.time_ms >= BEGIN_MS)
+    )
     (folder / "labels.csv").write_text(LABELS, encoding="utf-8")
     return folder
 

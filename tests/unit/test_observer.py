@@ -33,7 +33,7 @@ CONFIG = Config(
     quality=Quality(stuck_repeats=3),
     detect=Detect(parameters={"young_min": 10.0}, warm_up_days=0, event_window_secs=600.0, event_grace_secs=60.0),
 )
-QUICK = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=16, deadline=None, suppress_health_check=list(HealthCheck))
 RECORDS = (("density_max_per_m2", "flow_per_m_min"), ("density_mean_per_m2", "people_count_towards"), ("people_count",))
 STEPS_SECS = (10, 10, 10, 10, 30, 100, 3600, 0)
 VALUES = (1.0, 1.1, 0.9, 2.5, 4.5, 6.0, 0.0, 1.05)
