@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CommitFailedError, KafkaError
 
 from forecasts.requests import FitAnswer, FitRequest, encode_answer
 from gridbeacon.calendar import Calendar
@@ -71,7 +71,12 @@ class Fitter:
                     for key in list(self._waiting):
                         await self._try(key, admin, producer)
                     if taken and not self._waiting:
-                        await consumer.commit()
+                        try:
+                            await consumer.commit()
+                        except CommitFailedError:
+                            # The group took us for gone: these requests come again, here or elsewhere, and an answer
+                            # that was given before changes nothing.
+                            log.warning("fits are asked for again")
                         taken = False
             finally:
                 await admin.close()
