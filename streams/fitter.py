@@ -13,7 +13,7 @@ import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import CommitFailedError, KafkaError
+from aiokafka.errors import KafkaError
 
 from forecasts.requests import FitAnswer, FitRequest, encode_answer
 from gridbeacon.calendar import Calendar
@@ -24,6 +24,7 @@ from streams import fitting, telemetry, topics
 from streams.assign import assignor
 from streams.forecast_frames import encode_forecasts
 from streams.kafka import client_settings
+from streams.rebalanced import commit
 from streams.store import OBSERVATIONS_LANE, group_of
 
 log = structlog.get_logger("forecast")
@@ -71,12 +72,7 @@ class Fitter:
                     for key in list(self._waiting):
                         await self._try(key, admin, producer)
                     if taken and not self._waiting:
-                        try:
-                            await consumer.commit()
-                        except CommitFailedError:
-                            # The group took us for gone: these requests come again, here or elsewhere, and an answer
-                            # that was given before changes nothing.
-                            log.warning("fits are asked for again")
+                        await commit(consumer)
                         taken = False
             finally:
                 await admin.close()

@@ -14,7 +14,6 @@ from typing import Any, cast
 import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 
 from gridbeacon.config import Config
 from gridbeacon.errors import StayDown
@@ -25,12 +24,11 @@ from streams.assign import assignor
 from streams.frames import encode_frame
 from streams.intake import Batch, Intake
 from streams.kafka import client_settings
-from streams.rebalanced import Rebalanced
+from streams.rebalanced import Rebalanced, commit
 
 log = structlog.get_logger("ingest")
 DELIVER_SECS = 60.0
 """A batch that can't be delivered for this long ends the process."""
-NO_LONGER_OURS = (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError)
 
 
 class FuseBlown(StayDown):
@@ -185,10 +183,7 @@ class Ingest:
         """Commit what has been delivered, until there is nothing new."""
         while self._delivered:
             offsets, self._delivered = self._delivered, {}
-            try:
-                await self._consumer.commit(offsets)
-            except NO_LONGER_OURS as error:
-                log.info("partitions moved, the new owner repeats the batch", detail=str(error))
+            await commit(self._consumer, offsets)
 
     async def _send(self, number: int, frame: Frame) -> "asyncio.Future[Any]":
         sent = await self._producer.send(self._observations, encode_frame(frame), partition=number)

@@ -29,7 +29,7 @@ from streams.assign import assignor
 from streams.forecast_frames import decode_forecasts
 from streams.frames import decode_scored
 from streams.kafka import client_settings
-from streams.rebalanced import Rebalanced
+from streams.rebalanced import Rebalanced, commit
 
 log = structlog.get_logger("store")
 FIRST_RETRY_SECS, LAST_RETRY_SECS = 0.25, 5.0
@@ -243,7 +243,7 @@ class Store:
                 if not messages:
                     continue
                 await asyncio.to_thread(self._writer.write, messages)
-                await self._consumer.commit(offsets)
+                await commit(self._consumer, offsets)
         except Stopped:
             return
         finally:
