@@ -3,9 +3,10 @@
     python -m bench.quiet_city [--series 5000] [--trees] [--quick]
 
 The engine itself, from frames to alerts: observe, triage and advance over five-minute values of the ten families of
-``bench.quiet`` for 60 days, five series to a cell, cells in a row with two neighbours each. First all is quiet: alarms
-per week after the third week. Then the same city with half as many bursts a week as the budget has (two hours at three
-times the values), each in two series of one cell: how many of these are told, and how many other alarms there are.
+``bench.quiet`` for 60 days, five series to a cell, 25 cells to a community, five communities to a street; cells lie in
+a row and have two neighbours each. First all is quiet: alarms per week after the third week. Then the same city with
+half as many bursts a week as the budget has (two hours at three times the values), each in two series of one cell: how
+many of these are told, and how many other alarms there are.
 """
 
 import argparse
@@ -30,12 +31,31 @@ METRICS = (METRIC_NUMBER[Kind.CROWD, "people_count"], METRIC_NUMBER[Kind.TRAFFIC
 Burst = tuple[int, int, int]
 Told = tuple[int, tuple[str, ...]]
 """When an alert was opened, and its cells."""
-CODE = 15
+CODE, COUNTY = 15, "310101"
+COMMUNITY, STREET = 25, 125
+"""Cells of a community and of a street."""
 
 
 def cell_of(number: int) -> str:
-    """Return the cell of a series."""
-    return f"310101{number // PER_CELL:09d}"
+    """Return the cell of a series.
+
+    >>> cell_of(0), cell_of(4_999)
+    ('310101001001001', '310101008005025')
+    """
+    n = number // PER_CELL
+    return f"{COUNTY}{n // STREET + 1:03d}{n % STREET // COMMUNITY + 1:03d}{n % COMMUNITY + 1:03d}"
+
+
+def place_of(code: str) -> int:
+    """Return the place of a cell in the row, and of an area a number of its own, below 0.
+
+    >>> place_of(cell_of(4_999)), place_of("310101001")
+    (999, -310101001)
+    """
+    if len(code) != CODE:
+        return -int(code)
+    street, community, cell = (int(code[at : at + 3]) - 1 for at in (6, 9, 12))
+    return street * STREET + community * COMMUNITY + cell
 
 
 def sensors(count: int) -> tuple[Sensor, ...]:
@@ -126,7 +146,7 @@ def situations(found: list[Told]) -> list[Told]:
     first: list[Told] = []
     last: list[tuple[int, set[int]]] = []
     for step, cells in found:
-        places = {int(cell[6:]) if len(cell) == CODE else -int(cell) for cell in cells}
+        places = {place_of(cell) for cell in cells}
         around = places | {p + by for p in places if p >= 0 for by in (-1, 1)}
         if not any(step - s <= LATE and around & others for s, others in last):
             first.append((step, cells))

@@ -234,22 +234,14 @@ def quantile(ordered: F4, share: float) -> float:
     return float(ordered[below] + (at - below) * (ordered[above] - ordered[below]))
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _dot(one: F4, other: F4, first: int, last: int) -> float:
-    """Return the product of a stretch of two vectors; the order of the sum is the compiler's."""
-    total = np.float32(0)
-    for m in range(first, last):
-        total += one[m] * other[m]
-    return float(total)
-
-
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _accumulate(
-    x: F4, right: F4, ends: I8, pooled: F8, spread: float, error: F4, weight: F4, part: F4, halves: F8, sides: F8
+    x: F4, right: F4, ends: I8, pooled: F8, spread: float, error: F4, weight: F4, heavy: F4, halves: F8, sides: F8
 ) -> None:  # fmt: skip
-    """Fill the normal equations (below the diagonal) of what the pooled weights leave, for even and odd days.
+    """Fill the normal equations of what the pooled weights leave, for even and odd days.
 
-    A row's weight makes the sum of squares one of absolute values.
+    A row's weight makes the sum of squares one of absolute values. ``heavy`` takes x times the weight, 0 in the other
+    half; what is left in the columns behind the targets is finite, and multiplied by 0.
     """
     count, least = ends[3], np.float32(spread)
     error[:count] = right[:count]
@@ -259,14 +251,15 @@ def _accumulate(
             error[m] -= x[i, m] * of_all
     for m in range(count):
         weight[m] = ONE / max(abs(error[m]), least)
+    heavy[:] = 0.0
     for half in range(2):
         first, last = ends[1] if half else 0, ends[2 * half + 1]
         for i in range(FEATURES):
+            row = heavy[half, i]
             for m in range(first, last):
-                part[m] = weight[m] * x[i, m]
-            sides[half, i] = _dot(part, error, first, last)
-            for j in range(i + 1):
-                halves[half, i, j] = _dot(part, x[j], first, last)
+                row[m] = weight[m] * x[i, m]
+        halves[half] = heavy[half] @ x.T
+        sides[half] = heavy[half] @ error
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -301,13 +294,14 @@ def learn_rows(
     from which on a row counts less, as in a median.
     """
     rows = near.shape[1]
-    start, most = values.shape[1] - rows, rows + 1
+    start, most = values.shape[1] - rows, rows // min(strides) + 2
     states, joints = np.empty((STATES, rows), np.float32), np.empty((JOINT, rows), np.float32)
     at, curve, ends = np.empty(most, np.int64), np.empty(most, np.float32), np.empty(4, np.int64)
     state, joint = np.empty((STATES, most), np.float32), np.empty((JOINT, most), np.float32)
     before, week, levels, root = np.empty((4, most), np.float32)
-    x, right = np.empty((FEATURES, most), np.float32), np.empty(most, np.float32)
-    error, weight, part = np.empty((3, most), np.float32)
+    x, right = np.zeros((FEATURES, most), np.float32), np.empty(most, np.float32)
+    error, weight, part = np.zeros((3, most), np.float32)
+    heavy = np.empty((2, FEATURES, most), np.float32)
     halves, sides = np.empty((2, FEATURES, FEATURES)), np.empty((2, FEATURES))
     gram, side = np.empty((FEATURES, FEATURES)), np.empty(FEATURES)
     low, both = np.empty((FEATURES, FEATURES)), np.empty((3, FEATURES))
@@ -324,7 +318,7 @@ def learn_rows(
                 values[n], weeks, start, states, joints, level[n], lead, day, at, curve, ends[3], state, joint, before,
                 week, levels, root, x, right,
             )  # fmt: skip
-            _accumulate(x, right, ends, pooled[i], spread[i], error, weight, part, halves, sides)
+            _accumulate(x, right, ends, pooled[i], spread[i], error, weight, heavy, halves, sides)
             for which in range(3):
                 # All days for what is to come; for each half of the days the other one, so that no day is judged by
                 # weights that have seen it.

@@ -63,7 +63,6 @@ SAID: dict[str, str] = {
     "blue": N_("Blue"),
     "none": N_("No level"),
     # condition
-    "pending": N_("pending"),
     "active": N_("going on"),
     "cleared": N_("over"),
     "unknown": N_("data lost: not known"),

@@ -4,9 +4,8 @@ from enum import StrEnum
 
 
 class ConditionState(StrEnum):
-    """What the engine knows of the condition; people never set it."""
+    """What the engine knows of the condition; people never set it. What has not lasted for its time is no alert yet."""
 
-    PENDING = "pending"
     ACTIVE = "active"
     CLEARED = "cleared"
     UNKNOWN = "unknown"
