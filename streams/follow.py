@@ -18,6 +18,8 @@ from streams.kafka import client_settings, explain
 log = structlog.get_logger("follow")
 RETRY_SECS = 2.0
 IDLE_MS = 1000
+FETCH_WAIT_MS = 100
+"""A partition that was just read is asked for again when the fetch of the others is back: its news wait that long."""
 
 Took = Callable[[str, int, int, bytes], None]
 """Called with (topic without prefix, partition, offset, value)."""
@@ -48,7 +50,7 @@ async def _follow(config: Config, took: Took, said: Callable[[str | None], None]
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         max_partition_fetch_bytes=8 << 20,
-        fetch_max_wait_ms=IDLE_MS // 2,
+        fetch_max_wait_ms=FETCH_WAIT_MS,
         **client_settings(config),
     )
     await consumer.start()

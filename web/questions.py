@@ -164,7 +164,13 @@ async def sensors(house: Parts) -> Answer:
         _window(now_ms, 2 * HOUR_MS),
         fresh_secs=10.0,
     )
-    heard = {(row["kind"], row["source"]): row for row in answer.rows}
+    rows = await asyncio.to_thread(_sensor_rows, house, answer.rows, now_ms)  # many: streams must go on meanwhile
+    return Answer(rows, answer.asked, answer.problem)
+
+
+def _sensor_rows(house: Parts, found: list[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
+    """Return every sensor with its state: those that were heard, and those of the registry that were not."""
+    heard = {(row["kind"], row["source"]): row for row in found}
     # A part of a sensor (``CAM-1/north``) speaks for the sensor.
     speaking = {(kind, source[:place]) for kind, source in heard for place, sign in enumerate(source) if sign == "/"}
     for sensor in house.registry.sensors.values():
@@ -180,7 +186,7 @@ async def sensors(house: Parts) -> Answer:
         late = last is None or now_ms - _ms(last) > patience_ms
         state = "never" if last is None else "late" if late else "reporting"
         rows.append({**row, "last_observed_at": None if last is None else stamp(_ms(last)), "state": state})
-    return Answer(rows, answer.asked, answer.problem)
+    return rows
 
 
 def _window(now_ms: int, length_ms: int) -> dict[str, int]:

@@ -67,6 +67,7 @@ SENTENCES = (
     N_("%(who)s refuses user %(user)s; check clickhouse.username and clickhouse.password"),
     N_("%(who)s and the driver disagree: %(said)s"),
     N_("%(who)s answered %(error)s: %(said)s"),
+    N_("ClickHouse at %(where)s"),
     N_("the Kafka broker at %(where)s"),
     N_("the certificate of %(who)s is not trusted; set broker.ca_file to its authority's PEM file"),
     N_("%(who)s refuses user %(user)s; check broker.username and broker.password"),

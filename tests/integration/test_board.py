@@ -263,7 +263,7 @@ def test_old_data_never_looks_live(database, open_page) -> None:
         live(page)
         served.stop_clock()
         # The engine falls silent: the server is there, and no time comes any more.
-        page.wait_for_selector("html.stale", timeout=8000)
+        page.wait_for_selector("html.stale")
         assert re.search(r"No news from the engine for \d+ s", page.text_content("#stale"))
         served.start_clock(NOW + 60_000)
         page.wait_for_selector("html:not(.stale)")
@@ -271,7 +271,7 @@ def test_old_data_never_looks_live(database, open_page) -> None:
         assert "?" not in page.evaluate(content)
         served.stop_clock()
     # The server is gone.
-    page.wait_for_selector("html.stale", timeout=8000)
+    page.wait_for_selector("html.stale")
     until(lambda: re.search(r"Connection lost \d+ s ago", page.text_content("#stale")), "the word")
     assert "?" in page.evaluate(content)
 

@@ -80,7 +80,7 @@ def test_words_within_a_sentence_are_those_that_people_say() -> None:
     away = (
         "this alert is older than the log, and ClickHouse at h:1 can't be reached; check broker.bootstrap, or start it"
     )
-    assert speech.told(away)[0] == "此警情早于日志，且ClickHouse at h:1 无法连接，请检查 broker.bootstrap，或启动它"
+    assert speech.told(away)[0] == "此警情早于日志，且ClickHouse（h:1）无法连接，请检查 broker.bootstrap，或启动它"
     foreseen = "crowd/CAM-1/density_max_per_m2: will pass 5 people/m² at about 19:40 (80 %: 19:30-later)"
     assert speech.told(foreseen)[0] == "CAM-1 最高密度：预计约 19:40 超过 5 人/m²（80 % 可能在 19:30 至更晚）"
     assert speech.told("the moon is full") == ("the moon is full", "en")
