@@ -17,7 +17,7 @@ from sinks.embedded.variable import VARIABLE
 from streams.embedded.ports import free_pair as free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECS = 20.0
+START_SECS = 60.0
 
 
 class Server:

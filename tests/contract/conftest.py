@@ -25,7 +25,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         str(port),
     ]
     process = subprocess.Popen(command)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not accepts(port):
         assert process.poll() is None
         assert time.monotonic() < deadline

@@ -254,7 +254,7 @@ def running(client: Client, number: int) -> int:
     return client.execute(sql, {"mark": mark})[0][0]
 
 
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -277,10 +277,10 @@ def test_a_query_ends_when_its_client_cancels_it_or_leaves(server):
 
 def test_a_slow_query_keeps_nobody_waiting(server):
     with server.client() as slow, server.client() as quick:
-        slow.execute_with_progress("SELECT count() FROM numbers(3) WHERE sleepEachRow(1)")
-        begin = time.monotonic()
+        slow.execute_with_progress(ENDLESS.format(number=6))
+        until(lambda: running(quick, 6) == 1)
         assert quick.execute("SELECT 1") == [(1,)]
-        assert time.monotonic() - begin < 2
+        assert running(quick, 6) == 1
 
 
 def test_a_client_that_leaves_in_the_middle_of_an_insert_stores_nothing(server):
@@ -358,7 +358,7 @@ def test_a_signal_ends_it_in_order_even_with_work_going_on(start, tmp_path, numb
         client.execute_with_progress(ENDLESS.format(number=5))
         begin = time.monotonic()
         assert server.end(number) == 0
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 20
     assert server.said() == ""
     with start(tmp_path / "data").until_ready().client() as after:
         assert count(after, "t") == 1

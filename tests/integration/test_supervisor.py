@@ -169,7 +169,7 @@ def test_a_second_ctrl_c_does_not_wait_for_those_that_hang(house: Config):
     asked_again = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
-    assert time.monotonic() - asked_again < 5
+    assert time.monotonic() - asked_again < 10  # alone it would wait 15 for it
     assert process.returncode == 0
     assert all_gone(left)
 

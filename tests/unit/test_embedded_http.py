@@ -152,9 +152,9 @@ def test_where_the_rows_of_an_insert_begin(text: bytes, head: str, form: str, ro
     ],
 )
 def test_other_statements_have_no_rows_and_that_is_seen_at_once(text: bytes) -> None:
-    begin = time.perf_counter()
+    begin = time.thread_time()
     assert statements.rows_of(text) is None
-    assert time.perf_counter() - begin < 1
+    assert time.thread_time() - begin < 1
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_a_head_that_does_not_come_in_time_ends_the_connection(monkeypatch: pyte
     client = http.HttpClient(ours, None, Sessions())
     thread = threading.Thread(target=client.talk, args=(lambda _: None,))
     thread.start()
-    deadline = time.monotonic() + 8
+    deadline = time.monotonic() + 30
     theirs.sendall(sent)
     while thread.is_alive():
         assert time.monotonic() < deadline

@@ -19,7 +19,7 @@ from streams.restart import FIRST_WAIT_SECS, HEALTHY_SECS, LONGEST_WAIT_SECS, Pl
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def wait_until(true: Callable[[], bool], secs: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], secs: float = 30.0) -> None:
     deadline = time.monotonic() + secs
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
