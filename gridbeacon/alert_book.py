@@ -11,7 +11,7 @@ import msgspec
 
 from gridbeacon.config import Config
 from gridbeacon.groups import GROUP, Groups
-from gridbeacon.handling import handle, leave, refused, reopen, replaced
+from gridbeacon.handling import handle, leave, refused, reopen
 from gridbeacon.held import Held, Step, call, called, telling_of
 from gridbeacon.lifecycle import DONE, C, Event, H, K, advance, merge
 from gridbeacon.model import Action, Alert, AlertEvent, Asked, Silence, Situation
@@ -219,7 +219,7 @@ class AlertBook:
         fresh, event = reopen(old.alert, at_ms, situation, actor)
         clear_at_ms, steps = old.clear_at_ms, []
         if old.alert.condition_state is not C.CLEARED:
-            old.alert, moved = replaced(old.alert, at_ms)
+            old.alert, moved = merge(old.alert, fresh.alert_id, at_ms, Reason.REOPENED)
             steps.append(Step(old.alert, msgspec.structs.replace(moved, held=HoldReason.REOPENED)))
             self._release(old)
         held = self._keep(Held(old.key, fresh, clear_at_ms=clear_at_ms))

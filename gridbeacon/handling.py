@@ -118,19 +118,6 @@ def reopen(alert: Alert, at_ms: int, situation: Situation | None = None, actor: 
     return fresh, msgspec.structs.replace(event, actor=actor or event.actor)
 
 
-def replaced(alert: Alert, at_ms: int) -> tuple[Alert, AlertEvent]:
-    """Return a closed alert without its condition, which goes on in the alert that reopens it."""
-    after = msgspec.structs.replace(
-        alert,
-        version=alert.version + 1,
-        level=Level.NONE,
-        condition_state=C.CLEARED,
-        changed_ms=at_ms,
-        cleared_ms=at_ms,
-    )
-    return after, event_of(alert, after, Event.CLEARED, Reason.REOPENED, at_ms)
-
-
 def _missing(alert: Alert, action: Action) -> tuple[Refusal, str] | None:
     match action.kind:
         case K.CLOSE if alert.condition_state is not C.CLEARED and not action.note.strip():

@@ -185,9 +185,10 @@ def advance(
     return steps
 
 
-def merge(alert: Alert, into: str, at_ms: int) -> tuple[Alert, AlertEvent]:
-    """Return the transition that ends ``alert``: its situation has become part of that of the older alert ``into``."""
-    return _step(msgspec.structs.replace(alert, merged_into=into), Event.MERGED, Reason.MERGED, at_ms, level=Level.NONE)
+def merge(alert: Alert, into: str, at_ms: int, reason: Reason = Reason.MERGED) -> tuple[Alert, AlertEvent]:
+    """Return the transition that ends ``alert``: its situation goes on as that of ``into``, an older alert that it has
+    become part of or, with the reason ``reopened``, the one that reopens it."""
+    return _step(msgspec.structs.replace(alert, merged_into=into), Event.MERGED, reason, at_ms, level=Level.NONE)
 
 
 def told_of(situation: Situation) -> dict[str, Any]:

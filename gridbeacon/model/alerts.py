@@ -89,7 +89,8 @@ class SituationReport(msgspec.Struct, frozen=True, kw_only=True):
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """One situation that people are told about, on two axes: ``condition_state`` (the engine's) and
     ``handling_state`` (people's). ``version`` counts its transitions from 1. ``follows`` is the alert that it split off
-    from, or that had cleared here not long before; ``merged_into`` the older one that it became part of."""
+    from, or that had cleared here not long before; ``merged_into`` the one that goes on for it: an older one that it
+    became part of, or the one that reopened it."""
 
     alert_id: str
     fingerprint: str

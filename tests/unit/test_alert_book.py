@@ -188,7 +188,7 @@ def test_a_case_closed_while_its_condition_goes_on_stays_closed_until_it_gets_wo
     assert (lower.notice, back.notice, back.event.held) == (None, None, HoldReason.CLOSED)
     moved, fresh = book.situation("a", situation(Level.RED), T0 + 4 * MINUTE)
     assert (moved.event.event, moved.event.reason, moved.event.held) == (
-        Event.CLEARED,
+        Event.MERGED,
         Reason.REOPENED,
         HoldReason.REOPENED,
     )
@@ -206,12 +206,23 @@ def test_reopening_makes_a_new_alert_that_takes_the_condition_along() -> None:
     do(book, alert, ActionKind.CLOSE)
     answer, moved, fresh = do(book, alert, ActionKind.REOPEN, at_ms=T0 + 2 * MINUTE)
     assert (answer.event.event, now(answer).handling_state) == (Event.REOPENED, HandlingState.CLOSED)
-    assert (moved.event.event, now(moved).condition_state) == (Event.CLEARED, ConditionState.CLEARED)
+    assert (moved.event.event, now(moved).condition_state) == (Event.MERGED, ConditionState.CLEARED)
+    assert now(moved).merged_into == now(fresh).alert_id
     assert (fresh.event.event, fresh.event.actor, now(fresh).reopens) == (Event.OPENED, "li", alert.alert_id)
     assert fresh.notice is not None
     book.situation("a", None, T0 + 3 * MINUTE)
     (cleared,) = book.pass_time(T0 + HOUR)
     assert cleared.event.alert_id == now(fresh).alert_id
+
+
+def test_what_nobody_knows_goes_on_unknown_in_the_alert_that_reopens() -> None:
+    book, alert = opened()
+    *_, lost = book.situation("a", situation(alert.level, lost=True), T0 + MINUTE)
+    assert now(lost).condition_state is ConditionState.UNKNOWN
+    do(book, alert, ActionKind.CLOSE)
+    _, moved, fresh = do(book, alert, ActionKind.REOPEN, at_ms=T0 + 2 * MINUTE)
+    assert (moved.event.event, moved.event.condition_from) == (Event.MERGED, ConditionState.UNKNOWN)
+    assert now(fresh).condition_state is ConditionState.UNKNOWN
 
 
 def test_a_silence_needs_owner_reason_and_end() -> None:
