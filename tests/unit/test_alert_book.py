@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gridbeacon.alert_book import AlertBook
@@ -336,8 +336,19 @@ def run(book: AlertBook, op: Op, at_ms: int, seen: list[str]) -> list[Step]:
     return steps
 
 
+NOTHING = Op(secs=0, cell=0, level=None, lost=False, kind=None, silent=False, which=0, id=0, version=None, words=True)
+
+
 @settings(max_examples=150, deadline=None)
 @given(ops)
+@example(
+    [  # closed, then without data, then worse than when it was closed
+        NOTHING._replace(level=Level.BLUE),
+        NOTHING._replace(kind=ActionKind.CLOSE),
+        NOTHING._replace(level=Level.BLUE, lost=True),
+        NOTHING._replace(level=Level.YELLOW),
+    ]
+)
 def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -> None:
     """Invariant: every event is a row of the two tables, or changed nothing; versions count."""
     book = AlertBook(CONFIG)
@@ -374,6 +385,9 @@ def test_any_order_of_conditions_and_actions_keeps_the_tables(story: list[Op]) -
             if alert.handling_state is not before.handling_state or event.event in kinds:
                 assert alert.handling_state is HANDLING[before.handling_state, kinds[event.event]]
                 assert alert.condition_state is before.condition_state
+            elif event.reason is Reason.REOPENED:  # its condition, known or not, goes on in the alert that follows
+                assert (event.event, alert.condition_state) == (Event.CLEARED, ConditionState.CLEARED)
+                assert before.handling_state in DONE
             else:
                 assert alert.condition_state is TRANSITIONS[before.condition_state, Event(event.event)]
     keys = [held.fingerprint for held in book.open_alerts]
