@@ -186,7 +186,9 @@ def sample_rows(
     states, joints = np.empty((STATES, rows), np.float32), np.empty((JOINT, rows), np.float32)
     at, curve, ends = np.empty(most, np.int64), np.empty(most, np.float32), np.empty(4, np.int64)
     state, joint = np.empty((STATES, most), np.float32), np.empty((JOINT, most), np.float32)
-    before, week, levels, root = np.empty((4, most), np.float32)
+    # Each by itself: rows of one array would not be known to lie without gaps.
+    before, week = np.empty(most, np.float32), np.empty(most, np.float32)
+    levels, root = np.empty(most, np.float32), np.empty(most, np.float32)
     part, part_right = np.empty((FEATURES, most), np.float32), np.empty(most, np.float32)
     total = 0
     for n in numbers:
@@ -298,9 +300,10 @@ def learn_rows(
     states, joints = np.empty((STATES, rows), np.float32), np.empty((JOINT, rows), np.float32)
     at, curve, ends = np.empty(most, np.int64), np.empty(most, np.float32), np.empty(4, np.int64)
     state, joint = np.empty((STATES, most), np.float32), np.empty((JOINT, most), np.float32)
-    before, week, levels, root = np.empty((4, most), np.float32)
+    before, week = np.empty(most, np.float32), np.empty(most, np.float32)
+    levels, root = np.empty(most, np.float32), np.empty(most, np.float32)
     x, right = np.zeros((FEATURES, most), np.float32), np.empty(most, np.float32)
-    error, weight, part = np.zeros((3, most), np.float32)
+    error, weight, part = np.zeros(most, np.float32), np.zeros(most, np.float32), np.zeros(most, np.float32)
     heavy = np.empty((2, FEATURES, most), np.float32)
     halves, sides = np.empty((2, FEATURES, FEATURES)), np.empty((2, FEATURES))
     gram, side = np.empty((FEATURES, FEATURES)), np.empty(FEATURES)
