@@ -8,6 +8,10 @@ import socket
 from gridbeacon.errors import ConfigError, Transient
 
 HOST = "127.0.0.1"
+FIRST, LAST = 20_000, 32_000
+"""Where ``free_pair`` looks: below the range from which the system takes the ports of outgoing connections. While the
+server is down, a client that tries to reconnect could otherwise be given the server's own port."""
+_given: set[int] = set()
 
 
 def accepts(port: int) -> bool:
@@ -41,17 +45,19 @@ def busy(port: int, wanted_by: str, key: str) -> ConfigError:
 
 
 def free_pair() -> int:
-    """Return a port that is free together with the next one.
+    """Return a port that is free together with the next one; a process is never given the same twice.
 
-    Below the range from which the system takes the ports of outgoing connections: while the server is down, a client
-    that tries to reconnect could otherwise be given the server's own port.
+    Raises ``Transient`` when none is found.
     """
-    for _ in range(200):
-        port = random.SystemRandom().randrange(20_000, 32_000, 2)
+    for _ in range(500):
+        port = random.SystemRandom().randrange(FIRST, LAST, 2)
+        if port in _given:
+            continue
         try:
             check_free(port, "", "")
             check_free(port + 1, "", "")
         except ConfigError:
             continue
+        _given.add(port)
         return port
-    raise Transient("no two neighbouring free ports were found between 20000 and 32000; end some programs")
+    raise Transient(f"no two neighbouring free ports were found between {FIRST} and {LAST}; end some programs")
