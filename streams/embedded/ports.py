@@ -41,7 +41,7 @@ def busy(port: int, wanted_by: str, key: str) -> ConfigError:
 
 
 def free_pair() -> int:
-    """Return a port that is free together with the next one.
+    """Return a port that is free together with the next one, and is given to nobody else while this process lives.
 
     Below the range from which the system takes the ports of outgoing connections: while the server is down, a client
     that tries to reconnect could otherwise be given the server's own port.
@@ -53,5 +53,18 @@ def free_pair() -> int:
             check_free(port + 1, "", "")
         except ConfigError:
             continue
-        return port
+        if _claim(port):
+            return port
     raise Transient("no two neighbouring free ports were found between 20000 and 32000; end some programs")
+
+
+def _claim(port: int) -> bool:
+    """Return whether the port is ours: no other process that looked for one has it, and has not yet begun to listen."""
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0gridbeacon-port-{port}")  # a name of the kernel's, no file
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # held until the process ends
+    return True
