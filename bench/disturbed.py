@@ -48,6 +48,7 @@ GARBAGE = (
     (_CAMERA % ("2023-11-14T22:00:00Z", '1,"faceId":"x"')).encode(),
 )
 TICK_MS = 10_000
+AGAIN_SECS = 3.0
 
 
 def city_lines(city: City, garbage_share: float = 0.01, seed: int = 5) -> Iterator[Line | Tick]:
@@ -266,8 +267,13 @@ class Engine:
         return True
 
     def _keep(self) -> None:
+        """Start again what has ended, at once, but none twice within ``AGAIN_SECS``, as while the broker is away."""
+        started: dict[str, float] = {}
         while not self._over.wait(0.1):
-            for member in self.members.values():
-                if member.process is not None and member.process.poll() is not None:
+            for name, member in self.members.items():
+                if member.process is None or member.process.poll() is None:
+                    continue
+                if time.monotonic() >= started.get(name, 0.0) + AGAIN_SECS:
+                    started[name] = time.monotonic()
                     self.endings += 1
                     member.start()

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,18 @@ from streams.embedded.ports import free_pair as free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECS = 60.0
+_shared: list[Callable[[], object]] = []
+
+
+def share(end: Callable[[], object]) -> None:
+    """Remember how a server of the session is ended; its fixture may do it again."""
+    _shared.append(end)
+
+
+def end_shared() -> None:
+    """End the servers of the session."""
+    while _shared:
+        _shared.pop()()
 
 
 class Server:
@@ -61,4 +74,4 @@ class Server:
         return self._said
 
 
-__all__ = ["ROOT", "Server", "free_port"]
+__all__ = ["ROOT", "Server", "end_shared", "free_port", "share"]

@@ -4,14 +4,11 @@ import errno
 import os
 import random
 import socket
+import sys
 
 from gridbeacon.errors import ConfigError, Transient
 
 HOST = "127.0.0.1"
-FIRST, LAST = 20_000, 32_000
-"""Where ``free_pair`` looks: below the range from which the system takes the ports of outgoing connections. While the
-server is down, a client that tries to reconnect could otherwise be given the server's own port."""
-_given: set[int] = set()
 
 
 def accepts(port: int) -> bool:
@@ -45,19 +42,32 @@ def busy(port: int, wanted_by: str, key: str) -> ConfigError:
 
 
 def free_pair() -> int:
-    """Return a port that is free together with the next one; a process is never given the same twice.
+    """Return a port that is free together with the next one, and is given to nobody else while this process lives.
 
-    Raises ``Transient`` when none is found.
+    Below the range from which the system takes the ports of outgoing connections: while the server is down, a client
+    that tries to reconnect could otherwise be given the server's own port.
     """
-    for _ in range(500):
-        port = random.SystemRandom().randrange(FIRST, LAST, 2)
-        if port in _given:
-            continue
+    for _ in range(200):
+        port = random.SystemRandom().randrange(20_000, 32_000, 2)
         try:
             check_free(port, "", "")
             check_free(port + 1, "", "")
         except ConfigError:
             continue
-        _given.add(port)
-        return port
-    raise Transient(f"no two neighbouring free ports were found between {FIRST} and {LAST}; end some programs")
+        if _claim(port):
+            return port
+    raise Transient("no two neighbouring free ports were found between 20000 and 32000; end some programs")
+
+
+def _claim(port: int) -> bool:
+    """Return whether the port is ours: no other process that looked for one has it, and has not yet begun to listen."""
+    if sys.platform != "linux":
+        return True
+    name = socket.socket(socket.AF_UNIX)
+    try:
+        name.bind(f"\0gridbeacon-port-{port}")  # a name of the kernel's, no file
+    except OSError:
+        name.close()
+        return False
+    name.detach()  # held until the process ends
+    return True

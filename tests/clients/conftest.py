@@ -9,7 +9,7 @@ from clickhouse_driver import Client
 
 from tests.clients.asked_programs import Jdbc, build_go, build_jdbc, fetch_jdbc
 from tests.clients.asking import statements
-from tests.servers import Server, free_port
+from tests.servers import Server, free_port, share
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +19,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running.client() as client:
         for statement in statements():
             client.execute(statement)
+    share(running.end)
     yield running
     assert running.end() == 0
 

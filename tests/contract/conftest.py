@@ -9,6 +9,7 @@ import pytest
 
 from gridbeacon.config import ClickHouse, Config
 from streams.embedded.ports import accepts, free_pair
+from tests.servers import share
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +31,11 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+    def end() -> None:
+        process.terminate()
+        process.wait(60)
+
+    share(end)
     yield Config(clickhouse=ClickHouse(port=port))
-    process.terminate()
-    process.wait(20)
+    end()

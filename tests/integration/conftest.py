@@ -14,7 +14,7 @@ from gridbeacon.config import Broker, ClickHouse, Config, Topics
 from gridbeacon.demo.fixture.plan import TIMEZONE, Size
 from sinks.migrate import migrate
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
-from tests.servers import Server, free_port
+from tests.servers import Server, free_port, share
 
 _numbers = itertools.count(1)
 
@@ -26,6 +26,7 @@ def fixture_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     try:
         load(Size(), Config(clickhouse=ClickHouse(port=server.port)), lambda _: None)
         migrate(Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=server.port, database="empty")))
+        share(server.end)
         yield server
     finally:
         server.end()
@@ -52,6 +53,7 @@ def broker(kafka_files: KafkaFiles, tmp_path_factory: pytest.TempPathFactory) ->
     node.start()
     try:
         node.wait_ready()
+        share(node.stop)
         yield Config(broker=Broker(bootstrap=node.bootstrap, port=node.port))
     finally:
         node.stop()

@@ -1,12 +1,10 @@
 """The API keeps to its OpenAPI document, whatever it is asked: on a city in a real ClickHouse."""
 
+import importlib
+
 import msgspec
 import pytest
-import schemathesis
-import schemathesis.specs.openapi.schemas  # now, with nothing else in this process: two threads can't both parse Python
 from hypothesis import HealthCheck, settings
-from schemathesis.config import SchemathesisConfig
-from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from gridbeacon.cli.fixture import load
 from gridbeacon.config import ClickHouse, Config
@@ -23,6 +21,8 @@ EXAMPLES = 12
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
+    # Loaded here: it is large, and pytest rewrites it, which it can't do beside the server's thread.
+    importlib.import_module("schemathesis.specs.openapi.schemas")
     config = Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=free_port(), http_port=0))
     server = Server(tmp_path_factory.mktemp("clickhouse"), config.clickhouse.port).until_ready()
     try:
@@ -36,6 +36,9 @@ def served(tmp_path_factory):
 
 def operations(served):
     """Return what the document offers; a stream never ends, so it is asked elsewhere."""
+    import schemathesis
+    from schemathesis.config import SchemathesisConfig
+
     schema = schemathesis.openapi.from_url(f"{served.url}/api/openapi.json", config=SchemathesisConfig())
     return [
         one.ok() for one in schema.get_all_operations() if (one.ok().method, one.ok().path) != ("get", "/api/events")
@@ -43,6 +46,8 @@ def operations(served):
 
 
 def test_it_keeps_to_its_document(served) -> None:
+    from schemathesis.specs.openapi.checks import positive_data_acceptance
+
     found = operations(served)
     assert len(found) >= 9
     for operation in found:

@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ from streams.embedded.fetch import KafkaFiles, cache_directory, ensure_kafka, ja
 from streams.embedded.progress import shown
 from streams.embedded.settings import CLUSTER_ID, server_properties
 from streams.kafka import admin_settings, client_settings, explain, failure
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def config(**broker: object) -> Config:
@@ -109,6 +112,17 @@ def test_a_free_pair_is_free_and_never_a_port_of_outgoing_connections():
     ports.check_free(port, "a", "b")
     ports.check_free(port + 1, "a", "b")
     assert not ports.accepts(port)
+
+
+def test_a_pair_is_given_to_one_process_alone(monkeypatch):
+    port = ports.free_pair()
+    monkeypatch.setattr("random.SystemRandom.randrange", lambda *_: port)
+    with pytest.raises(Transient, match="no two neighbouring free ports"):
+        ports.free_pair()
+    code = "import random, sys; random.SystemRandom.randrange = lambda *_: int(sys.argv[1]); "
+    code += "from streams.embedded.ports import free_pair; free_pair()"
+    other = subprocess.run([sys.executable, "-c", code, str(port)], cwd=ROOT, capture_output=True, text=True)
+    assert "no two neighbouring free ports" in other.stderr
 
 
 def test_a_disk_without_room_is_named_with_what_is_free_and_needed(tmp_path, monkeypatch):
