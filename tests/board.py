@@ -209,7 +209,7 @@ class Served:
 
     def stop_clock(self) -> None:
         """Let the engine fall silent."""
-        self.call(self._clock.cancel)
+        self.call(lambda: self._clock.cancel())  # the one that waits when the loop comes to it, not the one before
 
     def tick(self, at_ms: int) -> None:
         """Let it be so late."""
