@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import psutil
@@ -30,6 +30,30 @@ class Usage:
     memory_mb: float = 0.0
 
 
+class Begun(Protocol):
+    """The part of ``subprocess.Popen`` that is used of a role's process."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return the exit code once it has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit code when it ends; raise ``subprocess.TimeoutExpired`` when it does not in time."""
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal."""
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+
+
+def begin(command: list[str], log: Path) -> Begun:
+    """Start a command; its output goes to ``log``."""
+    with log.open("ab") as out:
+        return subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+
+
 @dataclass(slots=True)
 class RoleProcess:
     """One role as its own process, started through the command line like any other."""
@@ -39,15 +63,14 @@ class RoleProcess:
     log: Path
     instance: str = ""
     usage: Usage = field(default_factory=Usage)
-    process: subprocess.Popen[bytes] | None = None
+    process: Begun | None = None
 
     def start(self) -> "RoleProcess":
         """Start the process; its output goes to ``log``."""
         command = [sys.executable, "-m", "gridbeacon", "worker", self.role, "--config", str(self.config_file)]
         if self.instance:
             command += ["--instance", self.instance]
-        with self.log.open("ab") as out:
-            self.process = subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT)
+        self.process = begin(command, self.log)
         return self
 
     @property

@@ -7,11 +7,16 @@ roles and ``up`` are started.
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
+from multiprocessing.connection import wait
 from pathlib import Path
+
+from tests.servers import ROOT
 
 _FORKING = multiprocessing.get_context("forkserver")
 _FORKING.set_forkserver_preload(
@@ -23,7 +28,11 @@ _FORKING.set_forkserver_preload(
         "sinks.migrate",
         "streams.act",
         "streams.backtest",
+        "streams.forecast",
+        "streams.ingest",
+        "streams.notify",
         "streams.replay",
+        "streams.store",
         "pyarrow.parquet",
         "tests.commands",
     ]
@@ -42,6 +51,41 @@ def module(
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python -m NAME WORDS…`` to its end."""
     return _run(_module, (name, *words), cwd, stdin, None, timeout)
+
+
+class Role:
+    """A role's process, as ``subprocess.Popen`` would be one; it ends with a signal or by itself."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        """Start ``python -m gridbeacon worker …``, which is what ``command`` says; its output goes to ``log``."""
+        log.touch()
+        argv = ("gridbeacon", *command[command.index("gridbeacon") + 1 :])
+        files = [os.devnull, str(log), str(log)]
+        given = (_main, argv, str(ROOT), dict(os.environ), files)
+        self._process = _FORKING.Process(target=_begin, args=given, daemon=True)
+        self._alone = threading.Lock()
+        self._process.start()
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        with self._alone:
+            return self._process.exitcode
+
+    def wait(self, timeout: float | None = None) -> int:
+        wait([self._process.sentinel], timeout)
+        if (code := self.poll()) is None:
+            raise subprocess.TimeoutExpired("gridbeacon", timeout)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 def _run(

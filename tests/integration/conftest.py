@@ -14,6 +14,7 @@ from gridbeacon.config import Broker, ClickHouse, Config, Topics
 from gridbeacon.demo.fixture.plan import TIMEZONE, Size
 from sinks.migrate import migrate
 from streams.embedded import EmbeddedBroker, KafkaFiles, ensure_kafka
+from tests.commands import Role
 from tests.servers import Server, free_port, share
 
 _numbers = itertools.count(1)
@@ -30,6 +31,12 @@ def fixture_city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
     finally:
         server.end()
+
+
+@pytest.fixture(autouse=True)
+def roles_that_start_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts roles by themselves forks them from a process that has loaded everything; ``up`` does not."""
+    monkeypatch.setattr("bench.engine.begin", Role)
 
 
 @pytest.fixture(scope="session")

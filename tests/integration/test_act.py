@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -19,6 +18,7 @@ from gridbeacon.vocabulary import Kind
 from streams import admin
 from streams.act import Desk, ask
 from streams.kafka import client_settings
+from tests import commands
 from tests.commands import gridbeacon
 
 pytestmark = pytest.mark.integration
@@ -31,16 +31,15 @@ def action(number: int, kind: ActionKind, **more: object) -> Action:
     return Action(action_id=f"act-{number}", kind=kind, **given)  # type: ignore[arg-type]
 
 
-def worker(config: Config, folder: Path) -> "subprocess.Popen[bytes]":
+def worker(config: Config, folder: Path) -> commands.Role:
     """Start the role situate as a process of its own."""
     file = folder / "gridbeacon.yaml"
     file.write_text(
         f"broker: {{bootstrap: '{config.broker.bootstrap}'}}\n"
         f"topics: {{prefix: {config.topics.prefix}, source_partitions: 2, observations_partitions: 2}}\n"
     )
-    command = [sys.executable, "-m", "gridbeacon", "worker", "situate", "--instance", "one", "-c", str(file)]
-    with (folder / "situate.log").open("ab") as log:
-        return subprocess.Popen([*command, "--data", str(folder / "data")], stdout=log, stderr=log)
+    command = ["gridbeacon", "worker", "situate", "--instance", "one", "-c", str(file), "--data", str(folder / "data")]
+    return commands.Role(command, folder / "situate.log")
 
 
 COMMANDS = (
