@@ -5,7 +5,7 @@ event time, so that the way in which producers interleave changes nothing. Live,
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -312,7 +312,7 @@ class Assessor:
         cell = self._cells.get(name)
         return None if cell is None else cell.next_ms()
 
-    def _findings_of(self, name: str) -> Iterable[Evidence]:
+    def _findings_of(self, name: str) -> Collection[Evidence]:
         cell = self._cells.get(name)
         return () if cell is None else [f.evidence for f in cell.findings.values()]
 

@@ -14,7 +14,7 @@ from gridbeacon.labels import Label
 from gridbeacon.lifecycle import Event
 from gridbeacon.model import Alert, AlertEvent, Verdict
 from gridbeacon.reasons import State
-from gridbeacon.situation import SAFETY
+from gridbeacon.roll import SAFETY
 
 WEEK_MS = 604_800_000
 MARGIN = 0.5

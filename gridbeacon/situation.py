@@ -6,12 +6,8 @@ from typing import NamedTuple
 from gridbeacon.model import Evidence, Situation
 from gridbeacon.places import is_together, kind_of, source_of
 from gridbeacon.reasons import Certainty, Level, Reason, SituationKind, Tier
+from gridbeacon.roll import QUALITY, SAFETY, Roll
 from gridbeacon.sentence import sentence
-
-#: The rules by which findings become a situation: danger to people, and data that can't be trusted.
-SAFETY = "safety"
-DATA_HEALTH = "data_health"
-RULES = (SAFETY, DATA_HEALTH)
 
 LEARNED = "learned"
 """The layer whose findings wait for the alarm budget."""
@@ -56,11 +52,6 @@ class Weighed(NamedTuple):
         return self.standing[0].cell
 
 
-def rule_of(evidence: Evidence) -> str:
-    """Return the rule that a finding counts for."""
-    return DATA_HEALTH if evidence.layer == "quality" else SAFETY
-
-
 def is_core(evidence: Evidence) -> bool:
     """Return whether a finding makes its cell a place at orange or red."""
     return evidence.level >= Level.ORANGE and evidence.layer in ("limit", "event")
@@ -68,7 +59,7 @@ def is_core(evidence: Evidence) -> bool:
 
 def is_diffuse(evidence: Evidence) -> bool:
     """Return whether a finding has no exact place: it is only unusual, a count of reports, or about data."""
-    return evidence.layer in (LEARNED, "quality", "scan")
+    return evidence.layer in (LEARNED, QUALITY, "scan")
 
 
 def assess(
@@ -92,35 +83,28 @@ def assess(
     A crossed limit is Observed, unless the data of every sensor that says so are in doubt; two kinds of evidence, a
     report that people have verified (orange), or a point forecast that passes a limit are Likely; the rest is Possible.
     """
-    weighed = weigh(place, rule, findings, near)
+    of: dict[str, list[Evidence]] = {}
+    for e in findings:
+        of.setdefault(e.cell, []).append(e)
+    weighed = weigh(place, Roll(rule, of.items()), near)
     return None if weighed is None else describe(place, rule, weighed, at_ms)
 
 
-def weigh(
-    place: Place,
-    rule: str,
-    findings: Iterable[Evidence],
-    near: Callable[[str], Iterable[str]] = lambda _: (),
-) -> Weighed | None:
+def weigh(place: Place, roll: Roll, near: Callable[[str], Iterable[str]] = lambda _: ()) -> Weighed | None:
     """Return what ``assess`` decides, without what it says: most findings are no news, and then nothing is said."""
-    standing: list[Evidence] = []
-    quiet: set[str] = set()
-    doubted: set[str] = set()
-    for e in findings:
-        if e.layer == "quality":
-            if e.reason is Reason.GONE_QUIET:
-                quiet.add(e.series)
-            else:
-                doubted.add(e.series if e.reason in _WHOLE else source_of(e.series))
-        if rule_of(e) == rule:
-            standing.append(e)
+    standing, layers = roll.standing, roll.layers
     if not standing:
         return None
-    standing.sort(key=_rank)
+    quiet: set[str] = set()
+    doubted: set[str] = set()
+    for e in roll.doubts:
+        if e.reason is Reason.GONE_QUIET:
+            quiet.add(e.series)
+        else:
+            doubted.add(e.series if e.reason in _WHOLE else source_of(e.series))
     top = standing[0]
-    layers = {e.layer for e in standing}
     level, reason = top.level, top.reason
-    if rule == SAFETY:
+    if roll.rule == SAFETY:
         now = standing if FORECAST not in layers else [e for e in standing if e.layer != FORECAST]
         level = max(_corroborated(now, near) if now else Level.NONE, level if top.layer == FORECAST else Level.NONE)
         if level > top.level:
@@ -130,7 +114,7 @@ def weigh(
     if place.split_off and reason is top.reason:
         reason = Reason.SPLIT_OFF
     lost = False
-    if quiet and rule == SAFETY:
+    if quiet:
         sensed = [e for e in standing if e.layer in ("limit", LEARNED) and not _of_people_or_several(e)]
         lost = bool(sensed) and all(source_of(e.series) in quiet for e in sensed)
     return Weighed(
@@ -138,7 +122,7 @@ def weigh(
         level=level,
         reason=reason,
         kind=_kind(standing, layers),
-        certainty=_certainty(standing, layers, doubted if rule == SAFETY else set()),
+        certainty=_certainty(standing, layers, doubted),
         data_lost=lost,
     )
 
@@ -163,10 +147,6 @@ def describe(place: Place, rule: str, weighed: Weighed, at_ms: int) -> Situation
         opened_ms=place.opened_ms,
         follows=place.follows,
     )
-
-
-def _rank(e: Evidence) -> tuple[int, int, str, str, str]:
-    return -e.level, e.since_ms, e.series, e.reason, e.request
 
 
 def _of_people_or_several(e: Evidence) -> bool:
@@ -223,7 +203,7 @@ def _corroborated(standing: list[Evidence], near: Callable[[str], Iterable[str]]
 def _kind(standing: list[Evidence], layers: set[str]) -> SituationKind:
     """Return what the worst findings are about."""
     top = standing[0]
-    if top.layer == "quality":
+    if top.layer == QUALITY:
         lost = top.reason is Reason.GONE_QUIET
         return SituationKind.DATA_LOSS if lost else SituationKind.DATA_DOUBT
     if top.layer == FORECAST:
@@ -247,7 +227,7 @@ def _both_ways(standing: list[Evidence]) -> bool:
 
 def _certainty(standing: list[Evidence], layers: set[str], doubted: set[str]) -> Certainty:
     top = standing[0]
-    if "quality" in layers or ("limit" in layers and not doubted):
+    if QUALITY in layers or ("limit" in layers and not doubted):
         return Certainty.OBSERVED
     if any(e.layer == "limit" and source_of(e.series) not in doubted for e in standing):
         return Certainty.OBSERVED

@@ -70,9 +70,11 @@ class SituationMap:
         self._area_digits, self._street_digits = area_digits, street_digits
         self._levels = sorted({street_digits, *levels})
         self._links: dict[str, set[str]] = defaultdict(set)
-        self._under: dict[str, set[str]] = defaultdict(set)
+        self._under: dict[str, dict[str, None]] = defaultdict(dict)  # in the order in which they came
         self._members: dict[str, set[str]] = defaultdict(set)
         self._unsettled: set[str] = set()
+        self._alone: set[str] = set()
+        self._stirred: set[str] = set()
         self._emptied: set[str] = set()
         self._expiring: list[tuple[int, str]] = []
 
@@ -123,43 +125,57 @@ class SituationMap:
             heappop(self._expiring)  # it has come back since
         return None
 
-    def expire(self, at_ms: int) -> list[str]:
-        """Let go of the cells that have been quiet for long enough by now; return them."""
-        gone: list[str] = []
+    def expire(self, at_ms: int) -> list[tuple[str, str]]:
+        """Let go of the cells that have been quiet for long enough by now; return each with its situation."""
+        gone: list[tuple[str, str]] = []
         while (due_ms := self.next_ms()) is not None and due_ms <= at_ms:
             _, cell = heappop(self._expiring)
             spot = self.spots.pop(cell)
             for other in spot.near:
                 self._links[other].discard(cell)
             for place in self._places(cell):
-                self._under[place].discard(cell)
+                self._under[place].pop(cell, None)
             members = self._members[spot.situation]
             members.discard(cell)
             self._unsettled.discard(cell)
-            self._unsettled |= members
+            if spot.situation in self._alone and not spot.core:
+                self._stirred.add(spot.situation)  # what was one stays one (rule 3)
+            else:
+                self._unsettled |= members
             if not members:
                 self._emptied.add(spot.situation)
-            gone.append(cell)
+            gone.append((cell, spot.situation))
         return gone
 
-    def settle(self, at_ms: int) -> tuple[list[Turn], list[str]]:
-        """Return what happened to situations since the last call, and the cells whose spots changed with it."""
+    def settle(self, at_ms: int) -> tuple[list[Turn], list[tuple[str, str]]]:
+        """Return what happened to situations since the last call, those that go on first, and the cells whose spots
+        changed with it, each with the situation that it was part of."""
         turns: list[Turn] = []
-        moved: list[str] = []
-        todo = sorted(self._unsettled)
-        self._unsettled.clear()
+        moved: list[tuple[str, str]] = []
+        joins = self._joining()
         seen: set[str] = set()
-        for start in todo:
+        # Those that join come last: the rest may change what they would join.
+        for start in sorted(joins, key=lambda cell: (joins[cell] is not None, cell)):
             if start in seen:
+                continue
+            name = joins[start]
+            if name in self._alone:
+                self._assign(start, name, moved)
+                self._stirred.add(name)
                 continue
             cells = connected([start], self._all_around) & self.spots.keys()
             seen |= cells
             turns += self._settle(cells, at_ms, moved)
+        self._unsettled.clear()
         for name in sorted(self._emptied):
             if not self._members.pop(name, None):
+                self._alone.discard(name)
                 turns.append(Turn(name, over=True))
         self._emptied.clear()
-        return turns, moved
+        going_on = self._stirred | {turn.name for turn in turns if turn == Turn(turn.name)}
+        going_on -= {turn.name for turn in turns if turn.began or turn.into or turn.over}
+        self._stirred.clear()
+        return [*map(Turn, sorted(going_on)), *(turn for turn in turns if turn != Turn(turn.name))], moved
 
     def cells_of(self, name: str) -> set[str]:
         """Return the cells of a situation."""
@@ -176,10 +192,8 @@ class SituationMap:
     def around(self, cell: str) -> Iterator[str]:
         """Yield what is connected with a cell, or with a street: rules 1 and 2."""
         if cell in self.spots:
-            yield from self.touching(cell)
+            yield from self._next_to(cell)
             if self.spots[cell].diffuse:
-                yield f"{cell[: self._street_digits]}{STREET}"
-                yield from (place for place in self._places(cell) if place in self.spots)
                 yield from self._under.get(cell, ())
         elif cell.endswith(STREET):
             yield from self._under.get(cell.removesuffix(STREET), ())
@@ -191,7 +205,55 @@ class SituationMap:
         if cell in self.spots and self.spots[cell].situation:
             yield self.spots[cell].situation
 
-    def _settle(self, cells: set[str], at_ms: int, moved: list[str]) -> Iterator[Turn]:
+    def _joining(self) -> dict[str, str | None]:
+        """Return the unsettled cells, each with the situation that it joins and changes nothing else with, or None."""
+        joins = {cell: self._joins(cell) for cell in self._unsettled}
+        named: dict[str, set[str]] = defaultdict(set)
+        for cell, name in joins.items():
+            for other in self._next_to(cell) if name is not None else ():
+                named[other].add(name)
+        # Cells that come together may connect what each of them would join.
+        return {
+            cell: None if name is None or any(len(named[other]) > 1 for other in self._next_to(cell)) else name
+            for cell, name in joins.items()
+        }
+
+    def _joins(self, cell: str) -> str | None:
+        """Return the situation that a cell joins as far as the settled ones go, None when more may change.
+
+        A situation that nothing else is connected with holds one place at orange or red at most, and goes on as it is
+        unless another such place comes to it.
+        """
+        under = self._under.get(cell, {})
+        if len(under) > (cell in under):
+            return None
+        # All settled cells of a street in which something diffuse stands are part of one: the first stands for them.
+        near = [next(self.around(name)) if name.endswith(STREET) else name for name in self._next_to(cell)]
+        names = {self.spots[other].situation for other in near} - {""}
+        if len(names) != 1:
+            return None
+        if self.spots[cell].core and not any(self.spots[o].core for o in {*self.touching(cell)} - self._unsettled):
+            return None
+        return names.pop()
+
+    def _next_to(self, cell: str) -> Iterator[str]:
+        """Yield a cell, and what is connected with it but for the cells that lie in it."""
+        yield cell
+        yield from self.touching(cell)
+        if self.spots[cell].diffuse:
+            yield f"{cell[: self._street_digits]}{STREET}"
+            yield from (place for place in self._places(cell) if place in self.spots)
+
+    def _assign(self, cell: str, name: str, moved: list[tuple[str, str]]) -> None:
+        spot = self.spots[cell]
+        if spot.situation != name:
+            if spot.situation:
+                self._members[spot.situation].discard(cell)
+            moved.append((cell, spot.situation))
+            spot.situation = name
+            self._members[name].add(cell)
+
+    def _settle(self, cells: set[str], at_ms: int, moved: list[tuple[str, str]]) -> Iterator[Turn]:
         spots = {cell: self.spots[cell] for cell in cells}
         names = {spot.situation for spot in spots.values() if spot.situation}
         before = [Before(self.begun[name].opened_ms, name) for name in names]
@@ -206,14 +268,11 @@ class SituationMap:
                 self.begun[name] = Begun(name, self.rule, home, at_ms, part.split_from or "")
             called[part] = name
             for cell in part.cells:
-                spot = spots[cell]
-                if spot.situation != name:
-                    if spot.situation:
-                        self._members[spot.situation].discard(cell)
-                    spot.situation = name
-                    self._members[name].add(cell)
-                    moved.append(cell)
+                self._assign(cell, name, moved)
             yield Turn(name, began=began)
+        self._alone -= names
+        if len(settled.parts) == 1:
+            self._alone |= set(called.values())
         for name, part in settled.merged:
             self._members.pop(name, None)
             self._emptied.discard(name)
@@ -224,7 +283,7 @@ class SituationMap:
             self._links[other].add(cell)
         if spot.diffuse:
             for place in self._places(cell):
-                self._under[place].add(cell)
+                self._under[place][cell] = None
 
     def _places(self, cell: str) -> Iterator[str]:
         """Yield the street and the areas that a cell, or a smaller area, lies in."""

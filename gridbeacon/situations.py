@@ -4,7 +4,7 @@ Pure: ``look`` says what stands in a cell, ``settle`` decides what follows from 
 follows from time alone.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
 import msgspec
 
@@ -19,7 +19,8 @@ from gridbeacon.merging import Spot
 from gridbeacon.model import Alert, Evidence, Situation, SituationReport
 from gridbeacon.places import area_of, levels_of
 from gridbeacon.reasons import ConditionState, Level, Trend
-from gridbeacon.situation import RULES, SAFETY, Place, Weighed, describe, is_core, is_diffuse, rule_of, weigh
+from gridbeacon.roll import RULES, SAFETY, Roll, rule_of
+from gridbeacon.situation import Place, Weighed, describe, is_core, is_diffuse, weigh
 from gridbeacon.situation_map import Begun, SituationMap, Standing, Turn
 
 SPOT, COURSE = "spot", "situation"
@@ -29,7 +30,8 @@ TREND_MS = 600_000
 """A situation that has not changed for so long is steady."""
 REPORT_MS = 10_000
 """What is no news is reported this often at most."""
-Findings = Callable[[str], Iterable[Evidence]]
+Findings = Callable[[str], Collection[Evidence]]
+"""Cell -> what stands in it."""
 
 
 class Course(msgspec.Struct):
@@ -74,11 +76,12 @@ class Situations:
             for rule in RULES
         }
         self._courses: dict[str, Course] = {}
+        self._rolls: dict[str, Roll] = {}
         self._touched: set[str] = set()
         self._agenda = Agenda(self._due_ms)
         self._changed: set[tuple[str, str]] = set()
 
-    def look(self, cell: str, findings: Iterable[Evidence], near: tuple[str, ...], at_ms: int) -> None:
+    def look(self, cell: str, findings: Collection[Evidence], near: tuple[str, ...], at_ms: int) -> None:
         """Say what stands in a cell now."""
         since: dict[str, int] = {}
         core, diffuse = False, set()
@@ -96,6 +99,8 @@ class Situations:
             spot = spots.spots.get(cell)
             if spot is not None and spot.situation:
                 self._touched.add(spot.situation)
+                if (roll := self._rolls.get(spot.situation)) is not None:
+                    roll.put(cell, findings)
 
     def settle(self, at_ms: int, findings_of: Findings) -> list[Step]:
         """Return what follows from all that was said of cells since the last call."""
@@ -103,7 +108,11 @@ class Situations:
         for rule, spots in self._maps.items():
             more, moved = spots.settle(at_ms)
             turns += more
-            self._changed.update((SPOT, f"{rule}:{cell}") for cell in moved)
+            for cell, was in moved:
+                self._changed.add((SPOT, f"{rule}:{cell}"))
+                self._leave(cell, was)
+                if (roll := self._rolls.get(spots.spots[cell].situation)) is not None:
+                    roll.put(cell, findings_of(cell))
         for turn in turns:
             if turn.began:
                 self._begin(turn.name, at_ms)
@@ -132,7 +141,9 @@ class Situations:
                 self._cool_down(step.alert, at_ms)
         self.cooldown.expire(at_ms)
         for rule, spots in self._maps.items():
-            self._changed.update((SPOT, f"{rule}:{cell}") for cell in spots.expire(at_ms))
+            for cell, was in spots.expire(at_ms):
+                self._changed.add((SPOT, f"{rule}:{cell}"))
+                self._leave(cell, was)
         return steps + self.settle(at_ms, findings_of)
 
     def next_ms(self) -> int | None:
@@ -192,10 +203,12 @@ class Situations:
     def _assess(self, name: str, at_ms: int, findings_of: Findings) -> list[Step]:
         course = self._courses[name]
         begun, spots = course.begun, self._maps[course.begun.rule]
-        cells = tuple(sorted(spots.cells_of(name)))
-        place = Place(name, begun.cell, begun.opened_ms, cells, course.follows, course.recurs, bool(begun.split_from))
-        findings = [e for cell in cells for e in findings_of(cell)]
-        weighed = weigh(place, begun.rule, findings, spots.touching)
+        cells = spots.cells_of(name)
+        roll = self._rolls.get(name)
+        if roll is None:
+            roll = self._rolls[name] = Roll(begun.rule, ((cell, findings_of(cell)) for cell in cells))
+        place = Place(name, begun.cell, begun.opened_ms, (), course.follows, course.recurs, bool(begun.split_from))
+        weighed = weigh(place, roll, spots.touching)
         steps: list[Step] = []
         if weighed is None:  # nothing is left to change by itself
             course.weight, course.trend, course.report_at_ms, course.told = (0, 0, 0), Trend.STEADY, None, None
@@ -206,6 +219,7 @@ class Situations:
             news, reported = course.told != told, self._is_due_to_report(course, weighed, cells, at_ms)
             course.told = told
             if news or reported:
+                place = place._replace(cells=tuple(sorted(cells)))
                 situation = describe(place, begun.rule, weighed, at_ms)
                 situation = msgspec.structs.replace(situation, trend=course.trend)
                 # The book is asked when it may have something to say: it decides by level and lost data alone.
@@ -227,7 +241,7 @@ class Situations:
         elif at_ms - course.turned_ms >= TREND_MS:
             course.trend = Trend.STEADY
 
-    def _is_due_to_report(self, course: Course, weighed: Weighed, cells: tuple[str, ...], at_ms: int) -> bool:
+    def _is_due_to_report(self, course: Course, weighed: Weighed, cells: set[str], at_ms: int) -> bool:
         """Return whether it is to be reported: grave news at once, the rest when it was not reported for a while."""
         last = course.reported
         if last is None or course.told != (weighed.level, weighed.data_lost):
@@ -235,12 +249,9 @@ class Situations:
         was = last.situation
         if (was.kind, was.certainty) != (weighed.kind, weighed.certainty):
             return True
-        news = (was.trend, was.cells, was.centre, was.findings) != (
-            course.trend,
-            cells,
-            weighed.centre or was.cell,
-            len(weighed.standing),
-        )
+        before = (was.trend, was.centre, was.findings, len(was.cells))
+        now = (course.trend, weighed.centre or was.cell, len(weighed.standing), len(cells))
+        news = before != now or not cells.issuperset(was.cells)
         due_ms = last.changed_ms + REPORT_MS
         course.report_at_ms = due_ms if news and at_ms < due_ms else None
         return news and at_ms >= due_ms
@@ -267,12 +278,17 @@ class Situations:
     def _end(self, turn: Turn, at_ms: int) -> None:
         """Let go of a situation that is over, or part of another one."""
         course = self._courses.pop(turn.name)
+        self._rolls.pop(turn.name, None)
         del self._maps[course.begun.rule].begun[turn.name]
         self._changed.add((COURSE, turn.name))
         last = course.reported
         if last is not None:
             last_now = msgspec.structs.replace(last.situation, level=Level.NONE, trend=Trend.FALLING)
             self._say(course, last_now, ConditionState.CLEARED, at_ms, last.alert_id, turn.into)
+
+    def _leave(self, cell: str, name: str) -> None:
+        if (roll := self._rolls.get(name)) is not None:
+            roll.drop(cell)
 
     def _around(self, name: str) -> set[str]:
         """Return the cells of a situation and those that adjoin them."""

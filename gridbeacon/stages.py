@@ -13,8 +13,8 @@ from gridbeacon.lifecycle import DONE, Event
 from gridbeacon.model import Alert, Notice, Silence
 from gridbeacon.notices import NEWS, NOTICE_TYPES, Telling, notice_of
 from gridbeacon.reasons import ConditionState, HandlingState, HoldReason, Level
+from gridbeacon.roll import DATA_HEALTH
 from gridbeacon.routes import Router, common, matches
-from gridbeacon.situation import DATA_HEALTH
 
 CALLS = (Event.ESCALATED, Event.REPEATED)
 """What is said because nobody has acknowledged."""

@@ -9,7 +9,7 @@ from gridbeacon.config_routing import Escalation, Receiver, Route, Routing
 from gridbeacon.held import Step
 from gridbeacon.model import Action, Evidence, Position, Silence, Situation, Transition
 from gridbeacon.reasons import ActionKind, Certainty, Disposition, Level, Reason, Role
-from gridbeacon.situation import SAFETY
+from gridbeacon.roll import SAFETY
 from sinks.clickhouse import ClickHouseSink, query
 from sinks.migrate import migrate
 from streams import topics

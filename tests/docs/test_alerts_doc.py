@@ -21,7 +21,7 @@ from gridbeacon.reasons import (
     SituationKind,
     Trend,
 )
-from gridbeacon.situation import RULES
+from gridbeacon.roll import RULES
 from gridbeacon.stages import STAGES
 
 BESIDE = {

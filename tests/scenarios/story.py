@@ -44,7 +44,7 @@ from gridbeacon.config import Config
 from gridbeacon.frame import Frame, Rows
 from gridbeacon.model import GridEvent, Position, Sensor, Signal, SignalBatch, Tick, Transition
 from gridbeacon.reasons import CalendarMode, Level, Reason
-from gridbeacon.situation import SAFETY
+from gridbeacon.roll import SAFETY
 from gridbeacon.vocabulary import METRIC_NUMBER, Kind, series_name
 from tests.scenarios import people
 

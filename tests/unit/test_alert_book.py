@@ -25,7 +25,7 @@ from gridbeacon.reasons import (
     Refusal,
     Role,
 )
-from gridbeacon.situation import SAFETY
+from gridbeacon.roll import SAFETY
 
 CELLS = ("310101001002001", "310104001002001")
 T0 = 1_672_484_400_000

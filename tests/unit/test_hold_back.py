@@ -10,7 +10,7 @@ from gridbeacon.held import Step
 from gridbeacon.lifecycle import Event
 from gridbeacon.model import Action, Evidence, Position, Silence, Situation, Unsilence
 from gridbeacon.reasons import ActionKind, Certainty, ConditionState, HoldReason, Level, Mode, Reason, Role
-from gridbeacon.situation import SAFETY
+from gridbeacon.roll import SAFETY
 
 T0 = 1_795_348_800_000  # 2026-11-22T12:00:00Z, a Sunday
 SECS, MINUTE, HOUR = 1000, 60_000, 3_600_000

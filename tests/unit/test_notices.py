@@ -13,7 +13,7 @@ from gridbeacon.lifecycle import advance
 from gridbeacon.model import Alert, Evidence, Notice, Position, Situation
 from gridbeacon.notices import EVIDENCE_MAX, Telling, notice_id_of
 from gridbeacon.reasons import Certainty, HoldReason, Level, Mode, Reason
-from gridbeacon.situation import DATA_HEALTH, SAFETY
+from gridbeacon.roll import DATA_HEALTH, SAFETY
 from gridbeacon.stages import hold_back
 
 T0 = 1_672_484_400_000  # 2022-12-31T11:00:00Z

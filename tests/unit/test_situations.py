@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from itertools import groupby
+from random import Random
 from typing import Any
 
 import msgspec
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from gridbeacon.assessor import Assessor
 from gridbeacon.config import Config, Situate
-from gridbeacon.model import Evidence, Position, Signal, SignalBatch, Tick, Transition
+from gridbeacon.model import Evidence, Position, Signal, SignalBatch, SituationReport, Tick, Transition
 from gridbeacon.reasons import Certainty, Level, Reason, SituationKind, Trend
-from gridbeacon.situation import DATA_HEALTH, SAFETY, Place, assess
-from gridbeacon.situation_map import SituationMap, Standing
+from gridbeacon.roll import DATA_HEALTH, SAFETY
+from gridbeacon.situation import Place, assess
+from gridbeacon.situation_map import SituationMap, Standing, Turn
 from gridbeacon.vocabulary import Kind
 
 ROW = [f"310101001{n // 3:03d}{n:03d}" for n in range(9)]
@@ -105,7 +107,7 @@ def test_what_was_one_stays_one_when_its_middle_is_over_unless_both_ends_are_gra
         spots.update(ROW[2], None, 10)
         spots.settle(10)
         assert parts(spots) == [[1, 2, 3]]  # it lingers
-        assert spots.expire(10 + 120 * SECS) == [ROW[2]]
+        assert spots.expire(10 + 120 * SECS) == [(ROW[2], name)]
         turns, _ = spots.settle(10 + 120 * SECS)
         assert parts(spots) == expected
         assert spots.spots[ROW[1]].situation == name
@@ -150,42 +152,58 @@ def test_the_order_in_which_findings_arrive_does_not_change_what_is_one(
     assert results[0] == results[1] == results[2]
 
 
-@settings(max_examples=200, deadline=None)
-@given(
-    st.lists(st.tuples(cells, st.one_of(st.none(), standings), st.integers(1, 100)), max_size=30), st.integers(0, 29)
-)
-def test_whatever_comes_and_goes_each_cell_is_in_one_situation_also_after_a_restore(
-    story: list[tuple[str, Standing | None, int]], cut: int
-) -> None:
-    """Invariant: every cell with a finding is in exactly one situation that has begun and is not over; a map that is
-    restored between any two steps goes on as if nothing had happened."""
+AREAS = (ROW[0][:9], ROW[0][:12])
 
-    def step(spots: SituationMap, cell: str, one: Standing | None, at_ms: int) -> list[Any]:
-        turns = []
+
+def told(dice: Random) -> tuple[str, Standing | None]:
+    """Return what is said of some cell: mostly of six, so that much meets."""
+    if dice.random() < 0.1:
+        return dice.choice(AREAS), dice.choice([None, Standing(0, core=False, diffuse=True)])
+    cell = dice.choice(ROW[:6] if dice.random() < 0.8 else ROW)
+    if dice.random() < 0.4:
+        return cell, None
+    return cell, Standing(dice.randrange(50), core=dice.random() < 0.35, diffuse=dice.random() < 0.35)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_comes_and_goes_each_cell_is_in_one_situation_also_after_a_restore(seed: int) -> None:
+    """Invariant: every cell with a finding is in exactly one situation that has begun and is not over; a map that is
+    restored goes on as if nothing had happened, also one that is restored before every step and therefore settles all
+    that is connected anew, where the other knows what a cell can join without further ado."""
+
+    def made() -> SituationMap:
+        return SituationMap(SAFETY, lingers_ms=120 * SECS, area_digits=6, street_digits=12, levels=(9,))
+
+    def step(spots: SituationMap, said: list[tuple[str, Standing | None]], at_ms: int) -> list[Turn]:
+        turns: list[Turn] = []
         while (due_ms := spots.next_ms()) is not None and due_ms <= at_ms:
             spots.expire(due_ms)
             turns += spots.settle(due_ms)[0]
-        spots.update(cell, one and one._replace(near=NEAR[cell]), at_ms)
+        for cell, one in said:
+            spots.update(cell, one and one._replace(near=NEAR.get(cell, ())), at_ms)
         turns += spots.settle(at_ms)[0]
         for turn in turns:
             if turn.into or turn.over:
                 del spots.begun[turn.name]
         return turns
 
-    spots, twin, at_ms = new_map(), new_map(), 0
-    for number, (cell, one, secs) in enumerate(story):
-        at_ms += secs * SECS
-        said = step(spots, cell, one, at_ms)
-        assert said == step(twin, cell, one, at_ms)
+    dice = Random(seed)
+    spots, twin, at_ms = made(), made(), 0
+    for _ in range(150):
+        said = [told(dice) for _ in range(dice.randint(1, 4))]
+        at_ms += dice.choice([1, 1, 20, 60, 121]) * SECS
+        assert step(spots, said, at_ms) == step(twin, said, at_ms)
+        assert {cell: spot.situation for cell, spot in spots.spots.items()} == {
+            cell: spot.situation for cell, spot in twin.spots.items()
+        }
         assert {spot.situation for spot in spots.spots.values()} == set(spots.begun)
         members = [name for begun in spots.begun for name in spots.cells_of(begun)]
         assert sorted(members) == sorted(spots.spots)
-        if number == cut:
-            fresh = new_map()
-            for name, spot in twin.spots.items():
-                fresh.restore(name, msgspec.json.decode(msgspec.json.encode(spot), type=type(spot)))
-            fresh.begun = dict(twin.begun)
-            twin = fresh
+        if seed % 3 or dice.random() < 0.1:
+            twin = made()
+            for name, spot in spots.spots.items():
+                twin.restore(name, msgspec.json.decode(msgspec.json.encode(spot), type=type(spot)))
+            twin.begun = dict(spots.begun)
 
 
 def camera(level: Level, *, name: str = "CAM-1", cell: str = ROW[0], value: float = 3.2) -> Evidence:
@@ -340,7 +358,7 @@ some_evidence = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(some_evidence, min_size=1, max_size=12), st.randoms(use_true_random=False))
 def test_the_level_is_never_below_the_worst_limit_breach_nor_far_above_it(evidence: list[Evidence], dice: Any) -> None:
     """Invariant: a situation is as bad as its worst limit or report at least, and one level above it at most; what is
@@ -392,9 +410,13 @@ lines = st.tuples(
 )
 
 
-def play(story: Iterable[tuple[int, int, int, str, Level]], config: Config, cut: int = -1) -> list[Transition]:
-    """Return the transitions of a story in ticks of 30 s; restored after tick ``cut``."""
-    assessor, saved, out = Assessor(config, 0), {}, []
+def play(
+    story: Iterable[tuple[int, int, int, str, Level]], config: Config, cut: int = 60
+) -> tuple[list[Transition], list[SituationReport]]:
+    """Return the transitions and the reports of a story in ticks of 30 s; restored after each tick from ``cut`` on."""
+    assessor, saved = Assessor(config, 0), dict[bytes, bytes | None]()
+    out: list[Transition] = []
+    reports: list[SituationReport] = []
     signals = [signal(line) for line in story]
     for number in range(60):
         now = number * 30 * SECS
@@ -407,13 +429,14 @@ def play(story: Iterable[tuple[int, int, int, str, Level]], config: Config, cut:
             tick=Tick("a", now, of=int(config.clock == "event")),
         )
         out += assessor.assess(batch, number)
+        reports += assessor.take_reports()
         saved.update(assessor.changed())
-        if number == cut:
+        if number >= cut:
             assessor = Assessor(config, 0)
             for key, value in sorted(saved.items(), reverse=True):
                 if value is not None:
                     assessor.restore(key, value)
-    return out
+    return out, reports
 
 
 @settings(max_examples=60, deadline=None)
@@ -424,8 +447,8 @@ def test_alerts_are_exact_after_a_restore_and_end_as_they_should(
     """Invariant: a restart between any two messages changes no transition. Each alert opens once and ends at most
     once; one that is merged names an older alert that is open then; versions count by one."""
     config = Config(clock=clock)  # type: ignore[arg-type]
-    told = play(story, config)
-    assert told == play(story, config, cut)
+    told, reports = play(story, config)
+    assert (told, reports) == play(story, config, cut)
     open_now: dict[str, int] = {}
     told = [one for one in told if not one.event.action_id]  # what is only said again, or later, is no transition
     for one in told:
