@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gridbeacon.calendar_file import load_calendar
 from gridbeacon.config import Config
+from gridbeacon.priority import stand_back
 from gridbeacon.registry_file import load_registry
 from streams import logs, telemetry
 from streams.access import check_access
@@ -15,12 +16,16 @@ NUMBER = {"ingest": 0, "detect": 1, "situate": 2, "notify": 3, "store": 4, "fore
 #: Records and states come and go by the hundred thousand and hold no cycles: Python's own habit of looking for such
 #: after every 700 new objects costs a tenth of the time.
 GC_THRESHOLDS = (100_000, 20, 50)
+#: Roles that no notice waits for: merges and fits take all that there is, for seconds.
+STAND_BACK = ("store", "forecast")
 
 
 def run_role(role: str, config: Config, folder: Path, instance: str | None) -> None:
     """Run a role until SIGTERM or SIGINT; file names of the registry are relative to ``folder``."""
     logs.configure(config.observability, role)
     gc.set_threshold(*GC_THRESHOLDS)
+    if role in STAND_BACK:
+        stand_back()
     if config.observability.metrics_port:
         telemetry.serve(config.observability.metrics_port + NUMBER[role], config.observability.metrics_listen)
     if role == "api":  # it serves what it knows, whoever is away

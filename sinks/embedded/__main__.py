@@ -12,6 +12,7 @@ import msgspec
 
 from gridbeacon.config import ClickHouse
 from gridbeacon.errors import GridbeaconError
+from gridbeacon.priority import stand_back
 from sinks.embedded.server import serve
 from sinks.embedded.variable import VARIABLE
 
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True, help="port of the native protocol")
     parser.add_argument("--http-port", type=int, default=0, help="port of the HTTP interface; 0 = none")
     given = parser.parse_args()
+    stand_back()
     settings = msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=ClickHouse)
     try:
         serve(given.data, msgspec.structs.replace(settings, port=given.port, http_port=given.http_port))

@@ -164,6 +164,10 @@ def test_from_a_record_to_an_alert_over_a_power_cut(folder: Path, start: Callabl
         "forecast",
         "api",
     }
+    back = {
+        name: os.getpriority(os.PRIO_PROCESS, child["pid"]) for name, child in engine.run_file()["children"].items()
+    }
+    assert {name for name, nice in back.items() if nice} == {"database", "store", "forecast"}  # what warns goes first
     for word in ("Kafka", "ClickHouse", "board", "data, logs", "processes", "webhooks"):
         assert word in engine.said()
 
