@@ -35,7 +35,7 @@ LEVELS = (Level.BLUE, Level.BLUE, Level.BLUE, Level.YELLOW, Level.YELLOW, Level.
 
 
 def serve(cells: int, alerts: int, told: Connection) -> None:
-    """Serve a city with open alerts, and let an alert begin or end at each word."""
+    """Serve a city with open alerts, and let an alert begin or end at each word (a cell, and whether it is red)."""
     size = Size(sensors=2 * cells)
     config = Config(timezone=TIMEZONE, clickhouse=ClickHouse(port=free_port()), api=Api(max_streams=5000))
     with Served(config, registry(size)) as served:
@@ -47,10 +47,11 @@ def serve(cells: int, alerts: int, told: Connection) -> None:
             )
         served.start_clock(NOW)
         told.send(served.url)
-        while (cell := told.recv()) is not None:
+        while (word := told.recv()) is not None:
+            cell, red = word
             began = time.time()
-            served.tell(cell, situation(cell, Level.RED, value=5.4), NOW)
-            told.send((began, served.log.alerts[cell, "safety"].alert_id))
+            served.tell(cell, situation(cell, Level.RED, value=5.4) if red else None, NOW)
+            told.send((began, served.log.alerts[cell, "safety"].alert_id if red else ""))
         served.stop_clock()
 
 
@@ -67,11 +68,12 @@ def pages(url: str) -> dict[str, float]:
     return {"sent_kb": sent / 1000, "plain_kb": plain / 1000}
 
 
-def browse(url: str, told: Connection, cells: int, events: int) -> tuple[list[float], list[float]]:
+def browse(url: str, told: Connection, cells: int, alerts: int, events: int) -> tuple[list[float], list[float]]:
     """Return the seconds until the first page was usable, and from each event until it was seen."""
     from playwright.sync_api import sync_playwright
 
     usable, seen = [], []
+    free = [number for number in reversed(range(cells)) if number % (cells // alerts)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for _ in range(7):
@@ -91,12 +93,14 @@ def browse(url: str, told: Connection, cells: int, events: int) -> tuple[list[fl
         }).observe(document.body, {childList: true, subtree: true})"""
         page.evaluate("window.drawn = {}")
         page.evaluate(watch)
-        for number in range(events):
-            told.send(code(cells - 1 - number))
+        for number in free[:events]:
+            told.send((code(number), True))
             began, alert = told.recv()
             while (drawn := page.evaluate(f"window.drawn['a-{alert}'] ?? 0")) == 0 and time.time() < began + 30:
                 time.sleep(0.01)
             seen.append(drawn - began if drawn else 30.0)
+            told.send((code(number), False))  # the page lists the sixty most urgent ones
+            told.recv()
             time.sleep(0.05)
         browser.close()
     return usable, seen
@@ -157,7 +161,7 @@ async def view(
         board.delays.clear()
     number = 0
     while time.perf_counter() - began < secs:
-        told.send(code(cells // 2 + number))
+        told.send((code(cells // 2 + number), True))
         await asyncio.to_thread(told.recv)
         number += 1
         await asyncio.sleep(1)
@@ -227,7 +231,7 @@ def main() -> None:
     weight = pages(url)
     print(f"{given.cells} cells, {given.alerts} open alerts")
     print(f"first page with all that it needs: {weight['sent_kb']:.0f} kB sent, {weight['plain_kb']:.0f} kB unpacked")
-    usable, seen = browse(url, here, given.cells, given.events)
+    usable, seen = browse(url, here, given.cells, given.alerts, given.events)
     print(f"first page usable: median {statistics.median(usable):.2f} s, worst of {len(usable)} {max(usable):.2f} s")
     print(f"event seen in a browser: p50 {quantile(seen, 0.5) * 1000:.0f} ms, p99 {quantile(seen, 0.99) * 1000:.0f} ms")
     found = asyncio.run(view(url, given.viewers, given.secs, here, given.cells, process))
