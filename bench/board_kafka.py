@@ -19,13 +19,15 @@ import msgspec
 
 from bench.disturbed import Database
 from bench.engine import roles, wait_for, write_config
-from bench.latency import SENSORS, Watch, live, send
+from bench.latency import CROSSINGS_PER_SEC, SENSORS, WARM_UP_SECS, Watch, live, send
 from bench.line import City, broker
 from gridbeacon.config import Api, Config
 from gridbeacon.errors import GridbeaconError
 from sinks.migrate import migrate
 from streams.embedded.ports import free_pair
 
+#: The page lists the sixty most urgent alerts.
+MOST = 60
 ROLES = ("ingest", "detect", "situate", "notify", "store", "api")
 NOWHERE = "http://127.0.0.1:9/"
 WATCH = """() => {
@@ -73,7 +75,8 @@ def measure(city: City, rate: int, secs: float) -> tuple[list[float], list[float
             time.sleep(5)
             listener = Listener(url)
             listener.start()
-            drawn = _browse(url, lambda: asyncio.run(send(config, rate, secs, watch)), watch)
+            per_sec = min(CROSSINGS_PER_SEC, MOST / max(1.0, secs - WARM_UP_SECS))
+            drawn = _browse(url, lambda: asyncio.run(send(config, rate, secs, watch, per_sec)), watch)
             wait_for(lambda: watch.left.keys() <= listener.heard.keys(), 30, "the last event")
     finally:
         database.stop()

@@ -73,7 +73,7 @@ def live(city: City, url: str) -> Config:
     return config
 
 
-async def send(config: Config, rate: int, secs: float, watch: Watch) -> None:
+async def send(config: Config, rate: int, secs: float, watch: Watch, per_sec: float = CROSSINGS_PER_SEC) -> None:
     """Send ``rate`` records a second, in slices of 20 ms; after the warm-up, some of them are crossings."""
     producer = AIOKafkaProducer(acks="all", enable_idempotence=True, **client_settings(config))
     await producer.start()
@@ -86,7 +86,7 @@ async def send(config: Config, rate: int, secs: float, watch: Watch) -> None:
             due = int(passed * rate)
             for number in range(turn, due):
                 sensor = number % SENSORS
-                crossing = passed > WARM_UP_SECS and crossings < (passed - WARM_UP_SECS) * CROSSINGS_PER_SEC
+                crossing = passed > WARM_UP_SECS and crossings < (passed - WARM_UP_SECS) * per_sec
                 body = {
                     "id": f"CAM-{sensor:05d}",
                     "type": "CrowdFlowObserved",
