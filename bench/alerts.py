@@ -1,10 +1,13 @@
-"""Signals a second through situate, notices of a storm beside a plain rule per sensor, and event to webhook.
+"""Signals a second through situate, an outage, notices of a storm beside a plain rule per sensor, and event to webhook.
 
     python -m bench.alerts [--quick] [--signals 200000] [--no-way]
 
 Situate: one process, one core, the machine that the role runs, JSON both ways: 10,000 cells in a hundred streets, 2,000
 open alerts over three cells each, four sensors a cell. Each signal is a level of one sensor that begins, changes or
 ends, 250 a message, 20,000 a second of event time; a checkpoint is taken every two of them.
+
+Outage: a network fails, and 10,000 sensors of one street go quiet one after another; then they are back, and two
+minutes later all of it is over. That is one situation, and what one more sensor costs must not grow with it.
 
 Storm: forty cells of one street, eight by five, a camera in each, for two hours: people shelter, and the density goes
 up and down about the yellow limit. A plain set-up sends a notice for each crossing of each sensor. Measured through
@@ -114,6 +117,46 @@ def situate(signals: int) -> None:
     print(f"| {open_before:,} | {count:,} | {count / secs:,.0f} | {outputs:,} | {size / 1e6:.0f} |", flush=True)
 
 
+def outage(sensors: int = 10_000, together: int = 30) -> None:
+    """Print how long each third of an outage takes."""
+    machine = SituateMachine(Config(clock="arrival", topics=ONE), 0)
+    offset, time_ms = -1, BEGIN_MS
+
+    def say(signals: tuple[Signal, ...]) -> float:
+        nonlocal offset, time_ms
+        offset, time_ms = offset + 1, time_ms + 10
+        tick = Tick("observations/0", time_ms)
+        batch = SignalBatch(partition=0, offset=offset, previous=offset - 1, signals=signals, tick=tick)
+        raw = msgspec.json.encode(batch)
+        began = time.process_time()
+        machine.apply(offset, raw)
+        return time.process_time() - began
+
+    def turn(number: int, level: Level) -> Signal:
+        return Signal(
+            cell=f"310101001001{number:06d}",
+            layer="quality",
+            series=f"crowd/CAM-{number}",
+            reason=Reason.GONE_QUIET,
+            level=level,
+            time_ms=time_ms,
+            lineage=Position("crowd.metrics", 0, number),
+            kind=Kind.CROWD,
+            text=f"crowd/CAM-{number}: nothing heard for 30 s (it reports every 10 s)",
+        )
+
+    print("| part of the outage | signals | ms a signal, mean | ms a message, worst |\n| --- | --- | --- | --- |")
+    for name, level in (("they go quiet", Level.BLUE), ("they are back", Level.NONE)):
+        spent = [
+            say(tuple(turn(number, level) for number in range(first, min(first + together, sensors))))
+            for first in range(0, sensors, together)
+        ]
+        print(f"| {name} | {sensors:,} | {1000 * sum(spent) / sensors:.3f} | {1000 * max(spent):.1f} |")
+    spent = [say(()) for _ in range(15_000)]
+    assert not machine.assessor.open_alerts
+    print(f"| it is over | {sensors:,} | {1000 * sum(spent) / sensors:.3f} | {1000 * max(spent):.1f} |", flush=True)
+
+
 def storm(minutes: int) -> None:
     """Print the notices of a storm, ours and those of a rule per sensor."""
     config = Config(clock="arrival", topics=ONE)
@@ -196,6 +239,8 @@ def main() -> None:
     parser.add_argument("--no-way", action="store_true", help="leave out Kafka and ClickHouse")
     options = parser.parse_args()
     situate(options.signals // 10 if options.quick else options.signals)
+    print()
+    outage()
     print()
     storm(120)
     if options.quick or options.no_way:

@@ -164,7 +164,7 @@ class Feedback:
             self._move(name, step, CLASS_SHARE, now_ms)
         alarms = [one for one in past if one.reason is BudgetReason.TOLD]
         after = {one.series: self.factor(one.series, now_ms) for one in past}
-        said = ", ".join(f"{name} up to {self.factor(name, now_ms):.2g} times the usual rate" for name in series[:3])
+        said = "; ".join(f"{name} up to {self.factor(name, now_ms):.2g} times the usual rate" for name in series[:3])
         if step > 0:
             lost = sum(one.rate > one.limit * after[one.series] for one in _passing(alarms, before))
             return f"told from now on: {said}; {_counted(lost, len(alarms), 'would not have been raised')}"

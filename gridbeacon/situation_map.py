@@ -210,8 +210,9 @@ class SituationMap:
         joins = {cell: self._joins(cell) for cell in self._unsettled}
         named: dict[str, set[str]] = defaultdict(set)
         for cell, name in joins.items():
-            for other in self._next_to(cell) if name is not None else ():
-                named[other].add(name)
+            if name is not None:
+                for other in self._next_to(cell):
+                    named[other].add(name)
         # Cells that come together may connect what each of them would join.
         return {
             cell: None if name is None or any(len(named[other]) > 1 for other in self._next_to(cell)) else name

@@ -108,6 +108,18 @@ SENTENCES = (
         "area %(place)s: %(metric)s of %(count)s sensors together is %(share)s %(side)s what is expected at this hour; "
         "most of it in %(places)s"
     ),
+    # What a feedback has changed (``gridbeacon/feedback.py``).
+    N_("nothing is changed by it"),
+    N_("nothing learned stood behind this alert, so nothing is changed"),
+    N_("feedback never moves a limit"),
+    N_("%(series)s is not learned from %(begin)s to %(end)s"),
+    N_("if it comes again, put it into the calendar: %(entry)s"),
+    N_("the profile of %(series)s begins anew: it warms up for a day, hour by hour"),
+    N_("told from now on: %(series)s up to %(times)s times the usual rate"),
+    N_("%(series)s up to %(times)s times the usual rate"),
+    N_("with this step, %(lost)s of the last 30 days' %(alarms)s alarms would not have been raised"),
+    N_("with this step, %(more)s more alarms would have been raised in the last 30 days"),
+    # The log.
     N_("the topics have not been made; run gridbeacon init, or gridbeacon up"),
     N_("the log has not been read yet"),
 )
@@ -153,10 +165,14 @@ def told(text: str, t: Callable[[str], str], comma: str = ", ") -> str | None:
 
 
 def _inside(value: str, t: Callable[[str], str], comma: str) -> str:
+    words = [_word(word, t) for word in value.split(", ")]
+    if all(words):
+        return comma.join(filter(None, words))
+    return told(value, t, comma) or value
+
+
+def _word(value: str, t: Callable[[str], str]) -> str | None:
     source, metric = value.partition("/")[2].rpartition("/")[::2]
     if source and metric in METRICS:  # a series
         return f"{source} {t(METRICS[metric][0])}"
-    words = value.split(", ")
-    if all(word in SAID for word in words):
-        return comma.join(t(SAID[word]) for word in words)
-    return told(value, t, comma) or value
+    return t(SAID[value]) if value in SAID else None

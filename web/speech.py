@@ -38,6 +38,10 @@ class Speech:
         found = None if self.language == "en" else told(text, self.t, "、")
         return (text, "en") if found is None else (found, self.language)
 
+    def answer(self, note: str) -> list[tuple[str, str]]:
+        """Return the sentences of a note by the engine, each as ``told``; what a person wrote before them as it is."""
+        return [self.told(sentence) for sentence in note.split("; ")]
+
     def whole(self, text: str) -> tuple[str, str]:
         """Return a sentence as one that stands alone, and the language that it is in."""
         words, language = self.told(text)

@@ -12,8 +12,9 @@ import pytest
 
 from gridbeacon.alert_book import AlertBook
 from gridbeacon.config import Config
+from gridbeacon.feedback import Feedback
 from gridbeacon.model import Action, AlertEvent, Silence, Unsilence
-from gridbeacon.reasons import ActionKind, Level, Refusal, Role
+from gridbeacon.reasons import ActionKind, Disposition, Level, Refusal, Role
 from streams.kafka import explain
 from tests.board import T0, situation
 from web.catalogues import LANGUAGES
@@ -72,6 +73,22 @@ def test_every_refusal_is_said_in_the_language_of_the_board(language: str) -> No
         assert lang == language, event.note
         # What is put in is said in that language too: no word of the engine is left as it is.
         assert not re.search(r"[a-z]", words), words
+
+
+def test_what_a_feedback_has_changed_is_said_in_the_language_of_the_board() -> None:
+    speech = Speech("zh", words_of("zh"), ZoneInfo("UTC"), T0)
+    alert = msgspec.structs.replace(
+        AlertBook(Config()).situation("square", situation(CELL, Level.RED), T0)[0].alert, cleared_ms=T0
+    )
+    learned = msgspec.structs.replace(alert.evidence[0], layer="learned")
+    for disposition in Disposition:
+        for one in (alert, msgspec.structs.replace(alert, evidence=(learned,))):
+            note = Feedback().apply(one, disposition, T0).words
+            said = speech.answer(f"as on Friday; {note}")
+            assert said[0] == ("as on Friday", "en")
+            assert {language for _, language in said[1:]} == {"zh"}, note
+    words = "told from now on: crowd/CAM-1/people_count up to 0.35 times the usual rate"
+    assert speech.told(words)[0] == "今后的通报频率：CAM-1 人数 最多为通常的 0.35 倍"
 
 
 def test_words_within_a_sentence_are_those_that_people_say() -> None:
