@@ -115,6 +115,7 @@ class Database:
             sys.executable,
             "-m",
             "sinks.embedded",
+            "--stand-back",
             "--data",
             str(folder / "clickhouse"),
             "--port",

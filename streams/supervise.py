@@ -213,7 +213,14 @@ class Supervisor:
         broker, clickhouse = self._config.broker, self._config.clickhouse
         found: dict[str, tuple[Member, int, str]] = {}
         if clickhouse.host == EMBEDDED:  # first: it loads while the broker makes its storage
-            command = (sys.executable, "-m", "sinks.embedded", "--data", str(self.data_dir / "clickhouse"))
+            command = (
+                sys.executable,
+                "-m",
+                "sinks.embedded",
+                "--stand-back",
+                "--data",
+                str(self.data_dir / "clickhouse"),
+            )
             ports = ("--port", str(clickhouse.port), "--http-port", str(clickhouse.http_port))
             settings = {VARIABLE: msgspec.json.encode(clickhouse).decode()}
             database = Child((*command, *ports), self._log(DATABASE), settings)

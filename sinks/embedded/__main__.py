@@ -1,4 +1,4 @@
-"""``python -m sinks.embedded --data DIR --port N [--http-port N]``: serve until SIGTERM or SIGINT.
+"""``python -m sinks.embedded --data DIR --port N [--http-port N] [--stand-back]``: serve until SIGTERM or SIGINT.
 
 Users, limits and TLS come in the environment, see ``variable.py``.
 """
@@ -25,8 +25,10 @@ def main() -> int:
     parser.add_argument("--data", type=Path, required=True, help="directory of the tables; made when there is none")
     parser.add_argument("--port", type=int, required=True, help="port of the native protocol")
     parser.add_argument("--http-port", type=int, default=0, help="port of the HTTP interface; 0 = none")
+    parser.add_argument("--stand-back", action="store_true", help="let other processes of the machine go first")
     given = parser.parse_args()
-    stand_back()
+    if given.stand_back:
+        stand_back()
     settings = msgspec.json.decode(os.environ.get(VARIABLE, "{}"), type=ClickHouse)
     try:
         serve(given.data, msgspec.structs.replace(settings, port=given.port, http_port=given.http_port))

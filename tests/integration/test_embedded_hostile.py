@@ -16,7 +16,7 @@ from clickhouse_driver.errors import Error, ServerException
 from tests.servers import Server, free_port
 
 pytestmark = pytest.mark.integration
-FUZZ_SECS = 4.0
+CONVERSATIONS = 40
 SPARE_MB = 250
 """Of memory that the process may keep after everything."""
 
@@ -107,17 +107,13 @@ def mutated(dice: random.Random, talk: bytes) -> bytes:
 def test_conversations_that_go_wrong_anywhere(server: Server, compression: bool) -> None:
     talk = recorded(server, compression=compression)
     dice = random.Random(11)
-    over = time.monotonic() + FUZZ_SECS / 2
-    tried = 0
-    while time.monotonic() < over:
+    for _ in range(CONVERSATIONS):
         with socket.create_connection(("127.0.0.1", server.port), 5) as stranger, suppress(OSError):
             stranger.sendall(mutated(dice, talk))
             stranger.shutdown(socket.SHUT_WR)
             stranger.settimeout(5)
             while stranger.recv(65536):
                 pass
-        tried += 1
-    assert tried > 20
 
 
 @pytest.mark.usefixtures("unharmed")
