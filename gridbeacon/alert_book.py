@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from gridbeacon.config import Config
+from gridbeacon.config_notify import ONE_EACH
 from gridbeacon.groups import GROUP, Groups
 from gridbeacon.handling import handle, leave, refused, reopen
 from gridbeacon.held import Held, Step, call, called, telling_of
@@ -42,6 +43,7 @@ class AlertBook:
         self.config = config
         self.router = Router(config)
         self._settings = config.situate
+        self._one_each = {webhook.name for webhook in config.notify.webhooks if webhook.profile in ONE_EACH}
         self._alerts: dict[str, Held] = {}
         self._open: dict[str, str] = {}
         self._due: list[tuple[int, str]] = []
@@ -322,7 +324,8 @@ class AlertBook:
         return steps
 
     def _tell_group(self, name: str, waiting: list[str], at_ms: int) -> list[Step]:
-        """Tell of the alerts of a group that have waited, in one notice of the gravest of them."""
+        """Tell of the alerts of a group that have waited: in one notice of the gravest, and in one of each to where an
+        entry is kept for each alert."""
         found: list[tuple[Held, Telling]] = []
         for alert_id in waiting:
             held = self._alerts.get(alert_id)
@@ -345,7 +348,10 @@ class AlertBook:
             return []
         found.sort(key=lambda one: (-one[0].alert.highest_level, one[0].alert.opened_ms, one[0].alert.alert_id))
         (lead, kept), rest = found[0], found[1:]
-        told = (name for _, one in found for name in one.endpoints or ())
+        told = [
+            *(kept.endpoints or ()),
+            *(n for _, one in rest for n in one.endpoints or () if n not in self._one_each),
+        ]
         who = (name for _, one in found for name in one.receivers)
         kept = msgspec.structs.replace(
             kept,
@@ -353,15 +359,17 @@ class AlertBook:
             receivers=tuple(dict.fromkeys(who)),
             others=tuple(held.alert for held, _ in rest),
         )
+        self._note(lead, kept, kept)
+        self._groups.told(name, at_ms)
+        steps = [self._tell(lead, kept)]
+        self._touch(lead)
         for held, one in rest:
+            own = tuple(n for n in one.endpoints or () if n in self._one_each)
+            steps += [self._tell(held, msgspec.structs.replace(one, endpoints=own))] if own else []
             held.hear(one, self.config.routing)
             self._note(held, one, one)
             self._touch(held)
-        self._note(lead, kept, kept)
-        self._groups.told(name, at_ms)
-        step = self._tell(lead, kept)
-        self._touch(lead)
-        return [step]
+        return steps
 
     def _touch(self, held: Held) -> None:
         """Say that it changed: the next checkpoint writes it, and its next time is called."""

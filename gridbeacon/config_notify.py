@@ -13,6 +13,8 @@ ProfileName = Literal["standard", "alertmanager", "cloudevents", "pagerduty", "w
 
 #: Receivers that verify the signature of Standard Webhooks; the others have schemes of their own and may do without.
 SIGNED: frozenset[str] = frozenset({"standard", "alertmanager", "cloudevents", "cap"})
+#: Systems that keep an entry for each alert: what stands in another alert's notice alone they never open and never end.
+ONE_EACH: frozenset[str] = frozenset({"alertmanager", "pagerduty", "cap"})
 #: Robots that may be told to sign by a scheme of their own.
 ROBOTS_THAT_SIGN: frozenset[str] = frozenset({"dingtalk", "feishu"})
 

@@ -272,6 +272,38 @@ def test_a_storm_over_forty_places_is_two_notices_and_its_end_is_two_more() -> N
     assert [step.notice.type for step in city.steps if step.notice is not None][2:] == ["alert.cleared"] * 2
 
 
+def test_a_system_that_keeps_an_entry_for_each_alert_hears_of_each_by_itself() -> None:
+    names = ("dispatch", "desk")
+    routing = Routing(receivers=receivers(*names), routes=(Route(name="all", receivers=names),))
+    config = Config(routing=routing, notify=Notify(webhooks=tuple_of(["dispatch"])))
+    desk = webhook("desk-hook", profile="pagerduty", routing_key="R")
+    city = City(routing)
+    city.book = AlertBook(msgspec.structs.replace(config, notify=Notify(webhooks=(*config.notify.webhooks, desk))))
+    for place in range(3):
+        city.set(place, Level.YELLOW, T0 + place * SECS)
+    city.wait(T0 + MINUTE)
+    for place in range(3):
+        city.set(place, None, T0 + 5 * MINUTE + place * SECS)
+    city.wait(T0 + 20 * MINUTE)
+    assert told(city.steps) == [
+        "0 opened > dispatch,desk",
+        "1 opened grouped",
+        "2 opened grouped",
+        "30 opened > dispatch,desk",
+        "30 opened > desk",
+        "420 cleared > dispatch,desk",
+        "421 cleared grouped",
+        "422 cleared grouped",
+        "450 cleared > dispatch,desk",
+        "450 cleared > desk",
+    ]
+    notices = [step.notice for step in city.steps if step.notice is not None]
+    assert len({notice.notice_id for notice in notices}) == len(notices)
+    for alert_id in city.ids.values():
+        heard = [notice for notice in notices if notice.alert_id == alert_id]
+        assert [(notice.sequence, notice.type) for notice in heard] == [(1, "alert.opened"), (2, "alert.cleared")]
+
+
 def test_red_waits_for_nobody() -> None:
     city = City(GROUP)
     city.set(1, Level.YELLOW)
