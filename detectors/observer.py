@@ -101,6 +101,7 @@ class Observer:
         self._lessons = Lessons(self.states)
         self._urgent = frozenset(code.casefold() for code in detect.urgent_codes)
         self._later: list[tuple[bytes, bytes]] = []
+        self._nothing: Judged | None = None
 
     @property
     def series(self) -> int:
@@ -230,6 +231,8 @@ class Observer:
     def _judge(self, rows: Rows, at_source: I8, arrival_ms: int, *, past: bool = False) -> tuple[Judged, list[Signal]]:
         states = self.states
         n = len(rows)
+        if not n and self._nothing is not None:  # most frames of a quiet city say the time, and nothing else
+            return self._nothing, []
         at_series = states.series_of(at_source, rows.metric)
         results = np.zeros(n, RESULT)
         kernel.judge_rows(
@@ -265,7 +268,10 @@ class Observer:
         signals = sorted(signals + learned.signals, key=lambda pair: pair[0])
         cells = states.cells
         grid = tuple(cells[source] for source in at_source.tolist())
-        return verdicts_of(rows, grid, results, learned), [signal for _, signal in signals]
+        judged = verdicts_of(rows, grid, results, learned)
+        if not n:
+            self._nothing = judged
+        return judged, [signal for _, signal in signals]
 
     @staticmethod
     def _add(sums: Sums, rows: Rows, at_series: I8, learned: episodes.Learned) -> None:
