@@ -3,14 +3,18 @@
 import importlib
 import re
 import tomllib
-from importlib.metadata import packages_distributions, version
+from importlib.metadata import distributions, packages_distributions, version
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+OLDEST_PYTHON = "3.11.2"
+"""That of Debian 12, whose pip refuses what asks for a later one."""
+PINNED = re.findall(r"^([\w.-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
 DOCUMENTS = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
@@ -28,6 +32,12 @@ def test_these_are_all_our_packages() -> None:
 def test_versions_agree() -> None:
     newest = re.findall(r"^## (\d+\.\d+\.\d+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)[0]
     assert newest == PROJECT["project"]["version"] == version("gridbeacon")
+
+
+def test_every_package_that_is_pinned_can_be_had_for_the_oldest_python() -> None:
+    wanted = {one.name: one.metadata.get("Requires-Python") or "" for one in distributions() if one.name in PINNED}
+    assert len(wanted) > 100
+    assert [name for name, spec in wanted.items() if not SpecifierSet(spec).contains(OLDEST_PYTHON)] == []
 
 
 def anchor(heading: str) -> str:
