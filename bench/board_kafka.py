@@ -25,9 +25,8 @@ from gridbeacon.config import Api, Config
 from gridbeacon.errors import GridbeaconError
 from sinks.migrate import migrate
 from streams.embedded.ports import free_pair
+from web.pages import SHOWN
 
-#: The page lists the sixty most urgent alerts.
-MOST = 60
 ROLES = ("ingest", "detect", "situate", "notify", "store", "api")
 NOWHERE = "http://127.0.0.1:9/"
 WATCH = """() => {
@@ -75,7 +74,8 @@ def measure(city: City, rate: int, secs: float) -> tuple[list[float], list[float
             time.sleep(5)
             listener = Listener(url)
             listener.start()
-            per_sec = min(CROSSINGS_PER_SEC, MOST / max(1.0, secs - WARM_UP_SECS))
+            # Never more alerts than the page lists.
+            per_sec = min(CROSSINGS_PER_SEC, SHOWN / max(1.0, secs - WARM_UP_SECS))
             drawn = _browse(url, lambda: asyncio.run(send(config, rate, secs, watch, per_sec)), watch)
             wait_for(lambda: watch.left.keys() <= listener.heard.keys(), 30, "the last event")
     finally:

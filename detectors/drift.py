@@ -19,6 +19,7 @@ from gridbeacon.config import Config
 from gridbeacon.model import Position, Signal
 from gridbeacon.places import CELL
 from gridbeacon.reasons import Level, Reason
+from gridbeacon.roll import QUALITY
 from gridbeacon.vocabulary import Kind
 
 HOUR_MS = 3_600_000
@@ -128,7 +129,7 @@ class Drifts:
         cell, kind = key
         return Signal(
             cell=cell,
-            layer="quality",
+            layer=QUALITY,
             series=f"{CELL}/{cell}/{kind}",
             reason=Reason.LEVEL_SHIFT,
             level=level,

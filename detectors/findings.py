@@ -27,9 +27,10 @@ from detectors.states import States
 from gridbeacon.frame import Rows
 from gridbeacon.model import Position, Sensor, Signal
 from gridbeacon.reasons import Level, Reason
+from gridbeacon.roll import QUALITY
 from gridbeacon.vocabulary import METRICS, series_name
 
-LIMIT, LEARNED, QUALITY, EVENT = "limit", "learned", "quality", "event"
+LIMIT, LEARNED, EVENT = "limit", "learned", "event"
 #: The reason of each thing that can be doubted, and whether it is said of the source (else of the series).
 DOUBTS: dict[int, tuple[Reason, bool]] = {
     QUIET: (Reason.GONE_QUIET, True),

@@ -172,10 +172,9 @@ class SituationMap:
                 self._alone.discard(name)
                 turns.append(Turn(name, over=True))
         self._emptied.clear()
-        going_on = self._stirred | {turn.name for turn in turns if turn == Turn(turn.name)}
-        going_on -= {turn.name for turn in turns if turn.began or turn.into or turn.over}
+        going_on = self._stirred - {turn.name for turn in turns}
         self._stirred.clear()
-        return [*map(Turn, sorted(going_on)), *(turn for turn in turns if turn != Turn(turn.name))], moved
+        return [*map(Turn, sorted(going_on)), *turns], moved
 
     def cells_of(self, name: str) -> set[str]:
         """Return the cells of a situation."""
@@ -207,19 +206,17 @@ class SituationMap:
 
     def _joining(self) -> dict[str, str | None]:
         """Return the unsettled cells, each with the situation that it joins and changes nothing else with, or None."""
-        joins = {cell: self._joins(cell) for cell in self._unsettled}
+        near = {cell: set(self._next_to(cell)) for cell in self._unsettled}
+        joins = {cell: self._joins(cell, near[cell]) for cell in near}
         named: dict[str, set[str]] = defaultdict(set)
         for cell, name in joins.items():
             if name is not None:
-                for other in self._next_to(cell):
+                for other in near[cell]:
                     named[other].add(name)
         # Cells that come together may connect what each of them would join.
-        return {
-            cell: None if name is None or any(len(named[other]) > 1 for other in self._next_to(cell)) else name
-            for cell, name in joins.items()
-        }
+        return {cell: None if any(len(named[o]) > 1 for o in near[cell]) else name for cell, name in joins.items()}
 
-    def _joins(self, cell: str) -> str | None:
+    def _joins(self, cell: str, near: set[str]) -> str | None:
         """Return the situation that a cell joins as far as the settled ones go, None when more may change.
 
         A situation that nothing else is connected with holds one place at orange or red at most, and goes on as it is
@@ -229,8 +226,8 @@ class SituationMap:
         if len(under) > (cell in under):
             return None
         # All settled cells of a street in which something diffuse stands are part of one: the first stands for them.
-        near = [next(self.around(name)) if name.endswith(STREET) else name for name in self._next_to(cell)]
-        names = {self.spots[other].situation for other in near} - {""}
+        others = (next(self.around(name)) if name.endswith(STREET) else name for name in near)
+        names = {self.spots[other].situation for other in others} - {""}
         if len(names) != 1:
             return None
         if self.spots[cell].core and not any(self.spots[o].core for o in {*self.touching(cell)} - self._unsettled):
@@ -262,15 +259,16 @@ class SituationMap:
         called: dict[Part, str] = {}
         for part in settled.parts:
             name = part.name
-            began = name is None
             if name is None:
                 home = home_of(spots, part.cells)
                 name = situation_id_of(self.rule, home, at_ms)
                 self.begun[name] = Begun(name, self.rule, home, at_ms, part.split_from or "")
+                yield Turn(name, began=True)
+            else:
+                self._stirred.add(name)
             called[part] = name
             for cell in part.cells:
                 self._assign(cell, name, moved)
-            yield Turn(name, began=began)
         self._alone -= names
         if len(settled.parts) == 1:
             self._alone |= set(called.values())

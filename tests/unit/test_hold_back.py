@@ -37,9 +37,11 @@ CHAIN = Routing(
 class City:
     """A book with webhooks; places by number; what happened, by line."""
 
-    def __init__(self, routing: Routing | None = None, *, timezone: str = "UTC", mode: Mode = Mode.LIVE) -> None:
-        names = [one.name for one in routing.receivers] if routing else ["dispatch"]
-        config = Config(timezone=timezone, routing=routing or Routing(), notify=Notify(webhooks=tuple_of(names)))
+    def __init__(
+        self, routing: Routing | None = None, *webhooks: Webhook, timezone: str = "UTC", mode: Mode = Mode.LIVE
+    ) -> None:
+        hooks = webhooks or tuple_of([one.name for one in routing.receivers] if routing else ["dispatch"])
+        config = Config(timezone=timezone, routing=routing or Routing(), notify=Notify(webhooks=hooks))
         self.config = msgspec.structs.replace(config, situate=msgspec.structs.replace(config.situate, mode=mode))
         self.book = AlertBook(self.config)
         self.ids: dict[int, str] = {}
@@ -275,10 +277,7 @@ def test_a_storm_over_forty_places_is_two_notices_and_its_end_is_two_more() -> N
 def test_a_system_that_keeps_an_entry_for_each_alert_hears_of_each_by_itself() -> None:
     names = ("dispatch", "desk")
     routing = Routing(receivers=receivers(*names), routes=(Route(name="all", receivers=names),))
-    config = Config(routing=routing, notify=Notify(webhooks=tuple_of(["dispatch"])))
-    desk = webhook("desk-hook", profile="pagerduty", routing_key="R")
-    city = City(routing)
-    city.book = AlertBook(msgspec.structs.replace(config, notify=Notify(webhooks=(*config.notify.webhooks, desk))))
+    city = City(routing, webhook("dispatch-hook"), webhook("desk-hook", profile="pagerduty", routing_key="R"))
     for place in range(3):
         city.set(place, Level.YELLOW, T0 + place * SECS)
     city.wait(T0 + MINUTE)

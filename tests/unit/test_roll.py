@@ -1,6 +1,6 @@
 """The roll of a situation: kept as findings come and go, it is what it would be if it were made anew."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridbeacon.model import Evidence, Position
@@ -28,6 +28,7 @@ def evidence(cell: str, found: tuple[str, str, Level, int]) -> Evidence:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(steps, max_size=20), st.sampled_from([SAFETY, DATA_HEALTH]))
 def test_a_roll_that_is_kept_equals_one_made_anew(
     story: list[tuple[str, list[tuple[str, str, Level, int]] | None]], rule: str
